@@ -1,0 +1,1 @@
+"""What R, J and K are: residual rows, their linearization, and the neural tangent kernel from layer Gram products."""

@@ -1,0 +1,121 @@
+"""Residuals that are no network: anything with R, J V and Jᵀ W is linearized, weighted and sketched like the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from .. import arrays
+from .. import engine as engines
+from ..arrays import Array
+from ..engine import Engine
+from ..errors import InvalidInput
+from ..problems.base import DirectProblem
+from .gram import RowFactors
+from .operator import Jacobian
+from .residual import blocks, row_scales
+
+
+@dataclass(frozen=True)
+class DirectLinearization:
+    """A residual map at θ, from functions of θ: `residual(theta)` (n,), `jvp(theta, V)` (n, k), `vjp(theta, W)` (p, k).
+
+    >>> import numpy as np, refntk as rn
+    >>> A = np.array([[1.0, 2.0], [0.0, 3.0]])
+    >>> lin = DirectLinearization(
+    ...     lambda theta: A @ theta, lambda theta, V: A @ V, lambda theta, W: A.T @ W, np.ones(2), {"data": slice(0, 2)})
+    >>> rn.ntk(lin)
+    array([[5., 6.],
+           [6., 9.]])
+    """
+
+    residual_at: Callable[[Array], Array]
+    jvp_at: Callable[[Array, Array], Array]
+    vjp_at: Callable[[Array, Array], Array]
+    theta: Array
+    blocks: Mapping[str, slice]
+    scales: Array | float = 1.0
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The reference engine: there is nothing to speed up here."""
+        return engines.get("reference", xp=arrays.namespace(self.theta))
+
+    @cached_property
+    def residual(self) -> Array:
+        """R(θ), scaled rows, (n,)."""
+        return self.residual_at(self.theta) * self.scales
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, p)."""
+        return self.residual.shape[0], self.theta.shape[0]
+
+    @property
+    def jacobian(self) -> Jacobian:
+        """J as an operator."""
+        return Jacobian(self)
+
+    @property
+    def _columns(self) -> Array | float:
+        return self.scales if isinstance(self.scales, float) else self.scales[:, None]
+
+    def jvp(self, directions: Array) -> Array:
+        """J V, (n, k)."""
+        return self.jvp_at(self.theta, directions) * self._columns
+
+    def vjp(self, cotangents: Array) -> Array:
+        """Jᵀ W, (p, k)."""
+        return self.vjp_at(self.theta, cotangents * self._columns)
+
+    def dense(self) -> Array:
+        """J, (n, p), from p directions."""
+        xp = arrays.namespace(self.theta)
+        return self.jvp(
+            arrays.like([[float(i == j) for j in range(self.shape[1])] for i in range(self.shape[1])], self.theta, xp=xp)
+        )
+
+    @property
+    def compact(self) -> bool:
+        """J is small enough to be held."""
+        return True
+
+    def factors(self, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
+        """J itself as one factor: inputs 1, adjoints J, no bias; the Gram products then say K = J Jᵀ."""
+        xp = arrays.namespace(self.theta)
+        J = self.dense()
+        ones = xp.ones_like(J[:, :1])
+        for rows in self.blocks.values():
+            if rows.stop > after:
+                D = J[None, None, rows, :]
+                yield rows, [RowFactors(ones[None, rows, :], D, xp.zeros_like(D[0, ...]), 1.0)]
+
+
+def linearize(
+    problem: DirectProblem,
+    network: object,
+    theta: Array,
+    points: Mapping[str, Array],
+    *,
+    scaling: str,
+    quadrature: Mapping[str, Array] | None,
+) -> DirectLinearization:
+    """A direct problem at `theta`; the public door is `refntk.linearize`."""
+    if network is not None:
+        raise InvalidInput("network", type(network).__name__, f"problem {problem.name!r} is no network; pass None")
+    arrays.check_shape("theta", theta, (problem.size,))
+    checked = problem.check_points(points)
+    xp = arrays.namespace(theta, *checked.values())
+    arrays.check_finite("theta", theta, xp=xp)
+    found = blocks(problem, checked)
+    scales = row_scales(problem, checked, scaling, quadrature)
+    column = xp.concat([arrays.zeros((rows.stop - rows.start,), theta, xp=xp) + scales[name] for name, rows in found.items()])
+    return DirectLinearization(
+        lambda t: problem.residual(t, checked, xp=xp),
+        lambda t, V: problem.jvp(t, checked, V, xp=xp),
+        lambda t, W: problem.vjp(t, checked, W, xp=xp),
+        theta,
+        found,
+        column,
+    )

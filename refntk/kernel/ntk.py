@@ -1,0 +1,167 @@
+"""The neural tangent kernel K = J Jᵀ of a linearization: whole, by blocks, its diagonal, traces and spectrum, never through J."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from .. import arrays
+from ..arrays import Array, Namespace
+from ..errors import UnknownNameError
+from .gram import RowFactors
+from .linearization import Linearization
+
+TILE_BYTES = 2**25  # what the Gram products of one tile may take
+
+
+def ntk(lin: Linearization, /) -> Array:
+    """K (n, n), symmetric to the last bit, by Gram products layer by layer; no n×p array is made.
+
+    `K_ij = Σ_l [Σ_c,e (A_c,i · A_e,j)(D_c,i · D_e,j) + D_1,i · D_1,j]` with the layer inputs A and adjoints D of `gram.py`.
+    Cost: O(n² C² width) per layer. Memory: K, and a bounded number of bytes beside it
+    (adjoints are computed anew for every pair of stretches when they would not all fit).
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> rn.ntk(lin)  # u = w x + b: rows of J are (0, 0), (0, 1), (2, 1)
+    array([[0., 0., 0.],
+           [0., 1., 1.],
+           [0., 1., 5.]])
+    """
+    xp = arrays.namespace(lin.residual)
+    K = arrays.zeros((lin.shape[0], lin.shape[0]), lin.residual, xp=xp)
+    held = list(_tiles(lin)) if lin.compact else None
+    for i, (rows, left) in enumerate(held or _tiles(lin)):
+        block = _gram(lin, left, left, xp)
+        K[rows, rows] = (block + block.T) / 2
+        for columns, right in held[i + 1 :] if held else _tiles(lin, after=rows.stop):
+            block = _gram(lin, left, right, xp)
+            K[rows, columns] = block
+            K[columns, rows] = block.T
+    return K
+
+
+def ntk_block(lin: Linearization, row_term: str, column_term: str, /) -> Array:
+    """The block K_kl (n_k, n_l) between two terms. Raises `UnknownNameError`.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> rn.ntk_block(lin, "interior", "boundary")
+    array([[0., 0.]])
+    """
+    for name in (row_term, column_term):
+        if name not in lin.blocks:
+            raise UnknownNameError("term", name, lin.blocks)
+    xp = arrays.namespace(lin.residual)
+    left, right = (
+        [factors for rows, factors in _tiles(lin, after=block.start) if rows.stop <= block.stop]
+        for block in (lin.blocks[row_term], lin.blocks[column_term])
+    )
+    return xp.concat([xp.concat([_gram(lin, f, g, xp) for g in right], axis=1) for f in left])
+
+
+def ntk_diagonal(lin: Linearization, /) -> Array:
+    """The diagonal K_ii (n,): squared norms of the rows of J. Cost: one adjoint pass and C² dot products per point and layer.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> rn.ntk_diagonal(lin)
+    array([0., 1., 5.])
+    """
+    return RowSpace(lin).diagonal
+
+
+def ntk_traces(lin: Linearization, /) -> dict[str, float]:
+    """Tr K_kk for every term, `{term: float}`: what the weights of eq. (5) are made of. Cost: that of the diagonal.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> rn.ntk_traces(lin)
+    {'interior': 0.0, 'boundary': 6.0}
+    """
+    return traces(ntk_diagonal(lin), lin.blocks)
+
+
+def traces(diagonal: Array, blocks: Mapping[str, slice]) -> dict[str, float]:
+    """The sums of a diagonal over the rows of each term."""
+    xp = arrays.namespace(diagonal)
+    return {name: _scalar(xp.sum(diagonal[rows])) for name, rows in blocks.items()}
+
+
+def _scalar(value: Array) -> float:
+    """A 0-d array as a Python float; a ball stays a ball."""
+    return float(value) if hasattr(value, "__float__") else value
+
+
+def ntk_product(lin: Linearization, vectors: Array, /) -> Array:
+    """K V = J (Jᵀ V) for V (n,) or (n, k): one adjoint and one tangent pass a column, K never formed."""
+    J = lin.jacobian
+    return J @ (J.T @ vectors)
+
+
+def ntk_spectrum(lin: Linearization, /) -> Array:
+    """The eigenvalues of K (n,), largest first. Cost: K and a symmetric eigenvalue problem, O(n³).
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [1.0]]})
+    >>> np.round(rn.ntk_spectrum(lin), 6) + 0.0  # of [[1, 1], [1, 2]] and a zero row
+    array([2.618034, 0.381966, 0.      ])
+    """
+    K = ntk(lin)
+    xp = arrays.namespace(K)
+    return xp.flip(xp.linalg.eigvalsh(K))
+
+
+@dataclass(frozen=True)
+class RowSpace:
+    """One adjoint pass, kept: the diagonal of K and any combination Jᵀ v of the rows come from the same factors.
+
+    This is why weights from the full kernel cost about nothing in training: the traces need the adjoint of every row with seed 1,
+    the gradient needs the same adjoints scaled row by row by λ_k r_i.
+    """
+
+    lin: Linearization
+
+    @cached_property
+    def factors(self) -> list[tuple[slice, list[RowFactors]]]:
+        """All rows of J as Gram factors."""
+        return list(self.lin.factors())
+
+    @cached_property
+    def diagonal(self) -> Array:
+        """K_ii (n,)."""
+        xp = arrays.namespace(self.lin.residual)
+        return xp.concat([sum(self.lin.engine.point_gram(f, xp=xp) for f in factors) for _, factors in self.factors])
+
+    @property
+    def traces(self) -> dict[str, float]:
+        """Tr K_kk for every term."""
+        return traces(self.diagonal, self.lin.blocks)
+
+    def combine(self, weights: Array) -> Array:
+        """Jᵀ w for weights (n,): (p,), equal to `lin.jacobian.T @ w` up to rounding."""
+        xp = arrays.namespace(self.lin.residual)
+        return sum(xp.concat([f.combine(weights[rows], xp=xp) for f in factors]) for rows, factors in self.factors)
+
+
+def _tiles(lin: Linearization, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
+    """The rows from `after` on, in tiles small enough for a Gram product."""
+    for rows, factors in lin.factors(after):
+        channels, m = max(f.D.shape[0] for f in factors), factors[0].D.shape[1]
+        step = max(1, math.isqrt(TILE_BYTES // (8 * channels**2 * m**2)))
+        for low in range(0, factors[0].points, step):
+            high = min(low + step, factors[0].points)
+            tile = slice(rows.start + low * m, rows.start + high * m)
+            if tile.start >= after:
+                yield tile, [f[low:high] for f in factors]
+
+
+def _gram(lin: Linearization, left: list[RowFactors], right: list[RowFactors], xp: Namespace) -> Array:
+    return sum(lin.engine.pair_gram(a, b, xp=xp) for a, b in zip(left, right, strict=True))
