@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 from typing import Any
 
 import array_api_compat
 import numpy as np
 
-from .errors import InvalidInput, NotFiniteError, ShapeError
+from .errors import InvalidInput, MissingDependency, NotFiniteError, ShapeError
 
 Array = Any  # an array of any namespace that follows the array API standard
 Namespace = Any
@@ -38,10 +39,8 @@ def is_numpy(xp: Namespace) -> bool:
 def cupy() -> Namespace:
     """CuPy's namespace. Raises `MissingDependency` where it is not installed."""
     try:
-        return __import__("array_api_compat.cupy", fromlist=["cupy"])
+        return import_module("array_api_compat.cupy")
     except ImportError as error:
-        from .errors import MissingDependency
-
         raise MissingDependency("CuPy is not installed: pip install 'refntk[gpu]'") from error
 
 
@@ -80,9 +79,23 @@ def as_floats(argument: str, values: Any) -> Array:
     raise InvalidInput(argument, values.dtype, "pass an array of real numbers")
 
 
+def widen(*values: Array, xp: Namespace) -> list[Array]:
+    """`values` in the widest of their floating dtypes: what NumPy does unasked, and what torch's products refuse to do.
+
+    >>> [array.dtype.name for array in widen(np.ones(1, np.float32), np.ones(1), xp=np)]
+    ['float64', 'float64']
+    """
+    if len({array.dtype for array in values}) == 1:
+        return list(values)
+    widest = xp.result_type(*values)
+    return [array if array.dtype == widest else xp.astype(array, widest) for array in values]
+
+
 def check_shape(argument: str, array: Array, shape: tuple[int | None, ...]) -> None:
-    """Raises `ShapeError` unless `array` has `shape`, where None stands for any positive size."""
-    fits = array.ndim == len(shape) and all(
+    """Raises `ShapeError` unless `array` has `shape`, where None stands for any positive size; `InvalidInput` if it is no array."""
+    if not hasattr(array, "shape"):
+        raise InvalidInput(argument, type(array).__name__, "pass an array")
+    fits = len(array.shape) == len(shape) and all(
         size > 0 if want is None else size == want for size, want in zip(array.shape, shape, strict=True)
     )
     if not fits:

@@ -1,13 +1,13 @@
 """The seam between the mathematics and the machine: an engine is a handful of hot primitives, found by name.
 
 Every primitive exists twice, with one name and one signature: in array code (the reference) and in numba (`fast`). The rest of the
-house calls `engine.activate(...)` and does not know which one answers. Engines are loaded where they are asked for, so that
+house calls `engine.forward(...)` and does not know which one answers. Engines are loaded where they are asked for, so that
 nothing imports numba unless somebody wants it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -18,25 +18,50 @@ from .errors import InvalidInput, UnknownNameError
 
 HOMES = {
     "reference": {
-        "activate": "refntk.calculus.passes",
-        "activate_tangent": "refntk.calculus.passes",
-        "activate_adjoint": "refntk.calculus.passes",
+        "tile": "refntk.kernel.gram",
+        "map": "builtins",
+        "forward": "refntk.calculus.propagation",
+        "tangent": "refntk.calculus.propagation",
+        "adjoint": "refntk.calculus.propagation",
         "point_gram": "refntk.kernel.gram",
         "pair_gram": "refntk.kernel.gram",
+        "weigh": "refntk.kernel.gram",
+        "combine": "refntk.kernel.gram",
+        "average": "refntk.estimation.average",
+    },
+    "numba": {
+        "tile": "refntk.fast.pool",
+        "map": "refntk.fast.pool",
+        "forward": "refntk.fast.propagation",
+        "tangent": "refntk.fast.propagation",
+        "adjoint": "refntk.fast.propagation",
+        "point_gram": "refntk.fast.gram",
+        "pair_gram": "refntk.fast.gram",
+        "weigh": "refntk.fast.gram",
+        "combine": "refntk.fast.gram",
+        "average": "refntk.fast.average",
     },
 }
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The primitives of one engine; each is documented where the reference defines it."""
+    """The primitives of one engine; each is documented where the reference defines it.
+
+    `map(function, items)` runs a function over stretches of rows, in order; `tile(points)` says how long a stretch should be.
+    """
 
     name: str
-    activate: Callable[..., Any]
-    activate_tangent: Callable[..., Any]
-    activate_adjoint: Callable[..., Any]
+    tile: Callable[[int], int]
+    map: Callable[..., Iterable[Any]]
+    forward: Callable[..., Any]
+    tangent: Callable[..., Any]
+    adjoint: Callable[..., Any]
     point_gram: Callable[..., Any]
     pair_gram: Callable[..., Any]
+    weigh: Callable[..., Any]
+    combine: Callable[..., Any]
+    average: Callable[..., Any]
 
 
 def names() -> list[str]:
@@ -51,7 +76,7 @@ def _load(name: str) -> Engine:
 
 def get(name: str, *, xp: Namespace) -> Engine:
     """The engine of that name, fit for arrays of `xp`. Raises `UnknownNameError`, or `InvalidInput` where it cannot serve `xp`."""
-    if name not in HOMES:
+    if name not in names():  # a list, so that a name that cannot be hashed is an unknown name too
         raise UnknownNameError("engine", name, HOMES)
     if name != "reference" and not is_numpy(xp):
         raise InvalidInput("engine", repr(name), "arrays other than NumPy's need engine='reference'")

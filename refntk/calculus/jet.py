@@ -76,7 +76,7 @@ class Table:
     @cached_property
     def jacobian(self) -> dict[tuple[int, int], tuple[Term, ...]]:
         """The terms of `∂(output c)/∂(input g)` for every pair (c, g) that has any: what tangent and adjoint loop over."""
-        entries = {}
+        entries: dict[tuple[int, int], tuple[Term, ...]] = {}
         for c, row in enumerate(self.rows):
             for g in range(self.inputs):
                 terms = tuple(t for term in row for t in term.derivative(g))
@@ -168,7 +168,7 @@ def _close(channels: Sequence[Operator]) -> tuple[Operator, ...]:
 def _table(channels: tuple[Operator, ...]) -> Table:
     position = {channel: i for i, channel in enumerate(channels)}
     dimension = channels[0].variables
-    rows = [(Term(0, (), 1),)]
+    rows: list[tuple[Term, ...]] = [(Term(0, (), 1),)]
     for i, channel in enumerate(channels[1:], start=1):
         row = [Term(1, (i,), 1)]
         for blocks, coefficient in _products(channel).items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class MLP:
 
     `sizes` lists the widths from the inputs to the outputs. `activation` is a name or an `Activation`. `output_scale` is s_L;
     `1 / sqrt(N)` with `scheme="ntk"` is the NTK scaling of Wang, Yu & Perdikaris, `N**-s` that of Zhou & Yan. With
-    `parametrization="ntk"` every hidden map beyond the first has s_l = 1/√fan_in as well; otherwise s_l = 1.
+    `parametrization="ntk"` every map beyond the first, the last one included, has the factor 1/√fan_in besides.
     `shift` and `scale` (one number or one per input) normalise the inputs: an affine layer of its own without parameters, so that
     derivatives stay derivatives with respect to x. Problems offer theirs: `MLP(sizes, **problem.normalization)`.
 
@@ -73,7 +73,7 @@ class MLP:
             raise InvalidInput("sizes", sizes, "give at least two positive whole numbers, inputs first: [2, 100, 100, 1]")
         if parametrization not in ("standard", "ntk"):
             raise UnknownNameError("parametrization", parametrization, ("standard", "ntk"))
-        if not (math.isfinite(output_scale) and output_scale > 0):
+        if not isinstance(output_scale, SupportsFloat) or not 0 < float(output_scale) < math.inf:
             raise InvalidInput("output_scale", output_scale, "choose a positive number")
         for name, value in (
             ("sizes", widths),
@@ -114,7 +114,7 @@ class MLP:
 
         Schemes: "xavier" (normal, variance 2/(in + out), zero biases; Glorot & Bengio 2010), "xavier_uniform" (the same variance),
         "ntk" (every entry N(0, 1); Jacot et al. 2018), "normal" (every entry N(0, std²), the ENGD scripts' with std=0.1).
-        Raises `UnknownNameError`.
+        Raises `UnknownNameError`, or `InvalidInput` for a `std` that is negative or not finite.
 
         >>> MLP([2, 3, 1]).init(rng=17).shape
         (13,)
@@ -123,6 +123,8 @@ class MLP:
             draw = INITIALIZATIONS[scheme]
         except (KeyError, TypeError):
             raise UnknownNameError("scheme", scheme, INITIALIZATIONS) from None
+        if not isinstance(std, SupportsFloat) or not 0 <= float(std) < math.inf:
+            raise InvalidInput("std", std, "choose a number that is not negative")
         generator = np.random.default_rng(rng)
         layers = [draw(generator, fan_in, fan_out, std) for fan_in, fan_out in pairwise(self.sizes)]
         return self.flatten(layers)
@@ -170,7 +172,8 @@ class MLP:
 
 
 def _per_input(name: str, value: float | Sequence[float], inputs: int) -> tuple[float, ...]:
-    values = np.broadcast_to(np.asarray(value, dtype=np.float64), (inputs,)) if np.ndim(value) == 0 else np.asarray(value, float)
+    values = arrays.as_floats(name, value)
+    values = np.broadcast_to(values, (inputs,)) if values.ndim == 0 else values
     arrays.check_shape(name, values, (inputs,))
     arrays.check_finite(name, values, xp=np)
     return tuple(values.tolist())

@@ -4,8 +4,7 @@
     tangent   ż_l,c = s_l (ȧ_l,c W_l + a_l,c Ẇ_l) + [c = 0] ḃ_l
     adjoint   d_L = seeds,  d_{l-1} = σ-adjoint(s_l d_l W_lᵀ)
 
-The channel axis stands first, a batch of tangents or adjoint seeds second, then points, then width. The `engine` does the
-activations; everything else is matrix products.
+The channel axis stands first, a batch of tangents or adjoint seeds second, then points, then width.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import Any
 
 from .. import arrays
 from ..arrays import Array, Namespace
-from ..engine import Engine
-from .jet import Jet
+from . import passes
+from .jet import Jet, Table
 from .network import MLP, Layer
 
 
@@ -51,7 +50,7 @@ def _with_bias(z: Array, b: Array, *, xp: Namespace) -> Array:
     return xp.concat([z[:1, ...] + b, z[1:, ...]])
 
 
-def forward(network: MLP, layers: Sequence[Layer], jet: Jet, points: Array, *, engine: Engine, xp: Namespace) -> Tape:
+def forward(network: MLP, layers: Sequence[Layer], jet: Jet, points: Array, *, xp: Namespace) -> Tape:
     """The tape of one forward pass at `points` (n, inputs). Cost: C matrix products per affine map."""
     a = input_jet(network, jet, points, xp=xp)
     if len(layers) == 1:
@@ -60,7 +59,7 @@ def forward(network: MLP, layers: Sequence[Layer], jet: Jet, points: Array, *, e
     for i, layer in enumerate(layers[:-1], start=1):
         z = _with_bias(layer.scale * (a @ layer.W), layer.b, xp=xp)
         table = jet.last if i == len(layers) - 1 else jet.table
-        a, keep = engine.activate(table, network.activation, z, xp=xp)
+        a, keep = passes.activate(table, network.activation, z, xp=xp)
         inputs.append(a)
         saved.append(keep)
     last = layers[-1]
@@ -69,7 +68,7 @@ def forward(network: MLP, layers: Sequence[Layer], jet: Jet, points: Array, *, e
     return Tape(network, jet, layers, inputs, saved, output)
 
 
-def tangent(tape: Tape, directions: Sequence[tuple[Array, Array]], *, engine: Engine, xp: Namespace) -> Array:
+def tangent(tape: Tape, directions: Sequence[tuple[Array, Array]], *, xp: Namespace) -> Array:
     """The change (C_live, S, n, outputs) of the output jet along S directions `[(Ẇ (S, in, out), ḃ (S, out)), ...]`."""
     da = None
     for i, (layer, a, (dW, db)) in enumerate(zip(tape.layers, tape.inputs, directions, strict=True)):
@@ -82,33 +81,20 @@ def tangent(tape: Tape, directions: Sequence[tuple[Array, Array]], *, engine: En
             dz = _with_bias(dz, db[:, None, :], xp=xp)
         if last:
             return dz
-        da = engine.activate_tangent(_table(tape, i), tape.saved[i], dz, xp=xp)
+        da = passes.activate_tangent(table_behind(tape, i), tape.saved[i], dz, xp=xp)
     raise AssertionError("a network has at least one layer")
 
 
-def adjoint(tape: Tape, seeds: Array, *, engine: Engine, xp: Namespace) -> list[Array]:
+def adjoint(tape: Tape, seeds: Array, *, xp: Namespace) -> list[Array]:
     """The adjoints `[d_0, ..., d_L]`, d_l of shape (C_l, S, n, width_{l+1}), from seeds (C_live, S, n, outputs)."""
     adjoints = [seeds]
     for i in range(len(tape.layers) - 2, -1, -1):
         layer = tape.layers[i + 1]
         da = layer.scale * (adjoints[0] @ layer.W.T)
-        adjoints.insert(0, engine.activate_adjoint(_table(tape, i), tape.saved[i], da, xp=xp))
+        adjoints.insert(0, passes.activate_adjoint(table_behind(tape, i), tape.saved[i], da, xp=xp))
     return adjoints
 
 
-def gradient(tape: Tape, adjoints: Sequence[Array], *, xp: Namespace) -> Array:
-    """The parameter gradients (S, p), points and channels summed: `W_l: s_l Σ_c a_l,cᵀ d_l,c`, `b_l: Σ d_l,0`."""
-    parts = []
-    for i, (layer, a, d) in enumerate(zip(tape.layers, tape.inputs, adjoints, strict=True)):
-        channels, count, points, width = d.shape
-        columns = xp.reshape(xp.permute_dims(d, (1, 0, 2, 3)), (count, channels * points, width))
-        dW = layer.scale * (xp.reshape(a, (channels * points, -1)).T @ columns)  # (in, C n) @ (S, C n, out)
-        has_bias = i < len(tape.layers) - 1 or tape.jet.live[0] == 0
-        db = xp.sum(d[0, ...], axis=1) if has_bias else xp.zeros_like(dW[:, 0, :])
-        parts += [xp.reshape(dW, (count, -1)), db]
-    return xp.concat(parts, axis=1)
-
-
-def _table(tape: Tape, i: int) -> Any:
+def table_behind(tape: Tape, i: int) -> Table:
     """The table of the activation behind affine map i."""
     return tape.jet.last if i == len(tape.layers) - 2 else tape.jet.table

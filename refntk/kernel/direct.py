@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from .. import arrays
 from .. import engine as engines
@@ -17,9 +18,12 @@ from .operator import Jacobian
 from .residual import blocks, row_scales
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DirectLinearization:
     """A residual map at θ, from functions of θ: `residual(theta)` (n,), `jvp(theta, V)` (n, k), `vjp(theta, W)` (p, k).
+
+    `blocks` gives every term its rows, one behind the other from row 0 on; `scales` multiplies the rows, by one number or (n,).
+    Raises `InvalidInput` for blocks with gaps and `ShapeError` for a residual that they do not cover.
 
     >>> import numpy as np, refntk as rn
     >>> A = np.array([[1.0, 2.0], [0.0, 3.0]])
@@ -37,6 +41,12 @@ class DirectLinearization:
     blocks: Mapping[str, slice]
     scales: Array | float = 1.0
 
+    def __post_init__(self) -> None:
+        """Checks the blocks."""
+        rows = list(self.blocks.values())
+        if not rows or [block.start for block in rows] != [0, *(block.stop for block in rows[:-1])]:
+            raise InvalidInput("blocks", self.blocks, "give the terms' slices in the order of the rows, from 0 and without gaps")
+
     @cached_property
     def engine(self) -> Engine:
         """The reference engine: there is nothing to speed up here."""
@@ -45,7 +55,9 @@ class DirectLinearization:
     @cached_property
     def residual(self) -> Array:
         """R(θ), scaled rows, (n,)."""
-        return self.residual_at(self.theta) * self.scales
+        residual = self.residual_at(self.theta)
+        arrays.check_shape("residual", residual, (max(block.stop for block in self.blocks.values()),))
+        return residual * self.scales
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -59,7 +71,8 @@ class DirectLinearization:
 
     @property
     def _columns(self) -> Array | float:
-        return self.scales if isinstance(self.scales, float) else self.scales[:, None]
+        scales: Any = self.scales  # a number, an array without axes, or one per row
+        return scales[:, None] if getattr(scales, "shape", ()) else scales
 
     def jvp(self, directions: Array) -> Array:
         """J V, (n, k)."""
@@ -81,15 +94,12 @@ class DirectLinearization:
         """J is small enough to be held."""
         return True
 
-    def factors(self, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
-        """J itself as one factor: inputs 1, adjoints J, no bias; the Gram products then say K = J Jᵀ."""
-        xp = arrays.namespace(self.theta)
-        J = self.dense()
-        ones = xp.ones_like(J[:, :1])
+    def factors(self, after: int = 0) -> Iterable[tuple[slice, list[RowFactors]]]:
+        """J itself as the bias of an affine map without inputs; the Gram products then say K = J Jᵀ."""
+        J = self.dense()[None, None, ...]
         for rows in self.blocks.values():
             if rows.stop > after:
-                D = J[None, None, rows, :]
-                yield rows, [RowFactors(ones[None, rows, :], D, xp.zeros_like(D[0, ...]), 1.0)]
+                yield rows, [RowFactors(J[0, :, rows, :0], J[:, :, rows, :], J[0, :, rows, :], 1.0)]
 
 
 def linearize(
@@ -108,6 +118,8 @@ def linearize(
     checked = problem.check_points(points)
     xp = arrays.namespace(theta, *checked.values())
     arrays.check_finite("theta", theta, xp=xp)
+    theta, *widened = arrays.widen(theta, *checked.values(), xp=xp)
+    checked = dict(zip(checked, widened, strict=True))
     found = blocks(problem, checked)
     scales = row_scales(problem, checked, scaling, quadrature)
     column = xp.concat([arrays.zeros((rows.stop - rows.start,), theta, xp=xp) + scales[name] for name, rows in found.items()])

@@ -1,7 +1,7 @@
 """Gram products of an affine map: how K is had without J (primitives of the reference engine).
 
-With the jet A that enters an affine map and the adjoints D behind it, row (i, r) of J restricted to W is `s Σ_c A_c,i ⊗ D_c,r,i`, and
-to b it is `B_r,i`, the adjoint on the value channel. So its share of the kernel is
+With the jet A that enters an affine map and the adjoints D behind it, row (i, r) of J restricted to W is `s Σ_c A_c,i ⊗ D_c,r,i`,
+and to b it is `B_r,i`, the adjoint on the value channel. So its share of the kernel is
 
     s² Σ_c,e (A_c,i · A_e,j) (D_c,r,i · D_e,q,j)  +  B_r,i · B_q,j,
 
@@ -11,6 +11,8 @@ is Goodfellow's per-example-norm trick (2015).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..arrays import Array, Namespace
@@ -46,13 +48,33 @@ class RowFactors:
         b = xp.reshape(xp.permute_dims(self.B, (1, 0, 2)), (n * m, fan_out))
         return xp.concat([xp.reshape(W, (n * m, fan_in * fan_out)), b], axis=1)
 
-    def combine(self, weights: Array, *, xp: Namespace) -> Array:
-        """`Σ_(i,r) weights_(i,r) · row_(i,r)`, (in·out + out,). Cost: one matrix product; no row is multiplied out."""
-        n, m = self.points, self.D.shape[1]
-        w = xp.reshape(weights, (n, m)).T[..., None]  # (m, n, 1)
-        D = xp.sum(self.D * w, axis=1) if m > 1 else self.D[:, 0, ...] * w[0, ...]  # (C, n, out)
-        W = self.scale * (_rows(self.A, xp).T @ _rows(D, xp))
-        return xp.concat([xp.reshape(W, (-1,)), xp.sum(self.B * w, axis=(0, 1))])
+
+def tile(points: int) -> int:
+    """How many points of a term to carry through the network at once: all of them, if memory allows."""
+    return points
+
+
+def weigh(factors: RowFactors, weights: Array, *, xp: Namespace) -> RowFactors:
+    """The factors of `Σ_r weights_(i,r) row_(i,r)` at every point i, weights (n m,): one combination instead of m rows."""
+    m = factors.D.shape[1]
+    w = xp.reshape(weights, (factors.points, m)).T[..., None]  # (m, n, 1)
+    D = xp.sum(factors.D * w, axis=1, keepdims=True)
+    return RowFactors(factors.A, D, xp.sum(factors.B * w, axis=0, keepdims=True), factors.scale)
+
+
+def combine(stretches: Sequence[Sequence[RowFactors]], *, xp: Namespace) -> Array:
+    """The sums over all points of S combinations of rows, (S, p): `W_l: s_l Σ_c A_cᵀ D_c`, `b_l: Σ B`.
+
+    Cost: one matrix product per affine map and stretch; no row is multiplied out.
+    """
+    return sum(xp.concat([_summed(f, xp) for f in factors], axis=1) for factors in stretches)
+
+
+def _summed(factors: RowFactors, xp: Namespace) -> Array:
+    count, width = factors.D.shape[1], factors.D.shape[3]
+    columns = xp.reshape(xp.permute_dims(factors.D, (1, 0, 2, 3)), (count, -1, width))  # (S, C n, out)
+    W = factors.scale * (_rows(factors.A, xp).T @ columns)  # (in, C n) @ (S, C n, out)
+    return xp.concat([xp.reshape(W, (count, -1)), xp.sum(factors.B, axis=1)], axis=1)
 
 
 def point_gram(factors: RowFactors, *, xp: Namespace) -> Array:
@@ -81,4 +103,4 @@ def pair_gram(left: RowFactors, right: RowFactors, *, xp: Namespace) -> Array:
 
 def _rows(array: Array, xp: Namespace) -> Array:
     """All leading axes as one: (..., width) -> (rows, width)."""
-    return xp.reshape(array, (-1, array.shape[-1]))
+    return xp.reshape(array, (math.prod(array.shape[:-1]), array.shape[-1]))  # -1 would not do for a width of 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from .. import arrays
 from .. import engine as engines
@@ -21,7 +22,7 @@ from .residual import Evaluation, Patch, blocks, row_scales
 TAPE_BYTES = 2**29  # patches are cut so that the forward pass of one keeps about this much, and kept if all together do
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class NetworkLinearization:
     """R and J of a problem for a network at θ. Built by `linearize`."""
 
@@ -36,7 +37,6 @@ class NetworkLinearization:
     xp: Namespace
     collapse: bool | None = None
     tape_bytes: int = TAPE_BYTES
-    _kept: dict[int, Evaluation] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -50,12 +50,12 @@ class NetworkLinearization:
 
     @cached_property
     def patches(self) -> list[Patch]:
-        """The terms, cut into stretches of points whose tapes fit into `tape_bytes`."""
+        """The terms, cut into stretches of points as long as the engine likes and as `tape_bytes` allows."""
         found = []
         for term in self.problem.terms:
             points, scale, start = self.points[term.name], self.scales[term.name], self.blocks[term.name].start
             whole = Patch(term, self.network, points, scale, self.blocks[term.name], self.collapse)
-            stride = max(1, self.tape_bytes // self._bytes_per_point(whole))
+            stride = max(1, min(self.engine.tile(points.shape[0]), self.tape_bytes // self._bytes_per_point(whole)))
             for low in range(0, points.shape[0], stride):
                 high = min(low + stride, points.shape[0])
                 part = scale if isinstance(scale, float) else scale[low:high]
@@ -66,23 +66,29 @@ class NetworkLinearization:
     def _bytes_per_point(self, patch: Patch) -> int:
         """What one point of a patch leaves on the tape: per layer and channel its input, its pre-activation and σ's derivatives."""
         sites = patch.term.sites(patch.points[:1, :], xp=self.xp).shape[0]
-        channels = len(patch.jet.channels)
-        return 8 * sites * (2 * channels + patch.jet.table.order + 2) * sum(self.network.sizes)
+        return 8 * sites * (2 * len(patch.jet.channels) + patch.jet.table.order + 2) * sum(self.network.sizes)
 
     @cached_property
     def compact(self) -> bool:
         """Whether all tapes together fit into `tape_bytes`; if so they are kept from one product to the next."""
         return sum(p.points.shape[0] * self._bytes_per_point(p) for p in self.patches) <= self.tape_bytes
 
-    def evaluations(self, after: int = 0) -> Iterator[Evaluation]:
-        """Every patch at θ that ends beyond row `after`, in the order of the rows."""
-        for i, patch in enumerate(self.patches):
-            if patch.rows.stop <= after:
-                continue
-            found = self._kept.get(i) or patch.forward(self.layers, engine=self.engine, xp=self.xp)
-            if self.compact:
-                self._kept[i] = found
-            yield found
+    @cached_property
+    def _kept(self) -> list[Evaluation]:
+        return list(self.engine.map(self._evaluate, self.patches))
+
+    def _evaluate(self, patch: Patch) -> Evaluation:
+        return patch.forward(self.layers, engine=self.engine, xp=self.xp)
+
+    def evaluations(self, after: int = 0) -> Iterable[Evaluation]:
+        """Every patch at θ that ends beyond row `after`, in the order of the rows; one at a time if they do not fit together."""
+        if self.compact:
+            return (e for e in self._kept if e.patch.rows.stop > after)
+        return (self._evaluate(patch) for patch in self.patches if patch.rows.stop > after)
+
+    def _each(self, function: Callable[[Evaluation], Any], after: int = 0) -> Iterable[Any]:
+        """`function` of every evaluation, in order: at once through the engine if they fit, else one at a time."""
+        return (self.engine.map if self.compact else map)(function, self.evaluations(after))
 
     @cached_property
     def residual(self) -> Array:
@@ -95,10 +101,24 @@ class NetworkLinearization:
         return Jacobian(self)
 
     def jvp(self, directions: Array) -> Array:
-        """J V for directions (p, k): (n, k). Cost: k tangent passes, batched."""
+        """J V for directions (p, k): (n, k). Cost: k tangent passes, some at once."""
+        return self._in_batches(self._jvp, directions)
+
+    def vjp(self, cotangents: Array) -> Array:
+        """Jᵀ W for cotangents (n, k): (p, k). Cost: k adjoint passes, some at once."""
+        return self._in_batches(self._vjp, cotangents)
+
+    def _in_batches(self, product: Callable[[Array], Array], columns: Array) -> Array:
+        """A product column batch by column batch, so that the batch axis does not outgrow `tape_bytes`."""
+        most = max(sum(p.points.shape[0] * self._bytes_per_point(p) for p in self.patches), 8 * self.network.size)
+        count, step = columns.shape[1], max(1, self.tape_bytes // most)
+        found = [product(columns[:, low : min(low + step, count)]) for low in range(0, count, step)]
+        return found[0] if len(found) == 1 else self.xp.concat(found, axis=1)
+
+    def _jvp(self, directions: Array) -> Array:
         layers = self._directions(directions)
-        rows = [e.tangent(layers, engine=self.engine, xp=self.xp) for e in self.evaluations()]
-        return self.xp.concat(rows, axis=1).T
+        rows = self._each(lambda e: e.tangent(layers, engine=self.engine, xp=self.xp))
+        return self.xp.concat(list(rows), axis=1).T
 
     def _directions(self, directions: Array) -> list[tuple[Array, Array]]:
         """Columns of (p, k) as layers `[(Ẇ (k, in, out), ḃ (k, out)), ...]`."""
@@ -111,35 +131,21 @@ class NetworkLinearization:
             start = stop
         return found
 
-    def vjp(self, cotangents: Array) -> Array:
-        """Jᵀ W for cotangents (n, k): (p, k). Cost: k adjoint passes, batched."""
+    def _vjp(self, cotangents: Array) -> Array:
         rows = cotangents.T
-        parts = (e.cotangent(rows[:, e.patch.rows], engine=self.engine, xp=self.xp) for e in self.evaluations())
-        return sum(parts, start=arrays.zeros((rows.shape[0], self.network.size), self.theta, xp=self.xp)).T
+        parts = self._each(lambda e: e.factors(rows[:, e.patch.rows], engine=self.engine, xp=self.xp))
+        if self.compact:
+            return self.engine.combine(list(parts), xp=self.xp).T
+        return sum(self.engine.combine([factors], xp=self.xp) for factors in parts).T
 
-    def factors(self, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
+    def factors(self, after: int = 0) -> Iterable[tuple[slice, list[RowFactors]]]:
         """Rows of J as Gram factors, patch after patch, from the one that holds row `after`. Cost: m adjoint passes each."""
-        for e in self.evaluations(after):
-            yield e.patch.rows, list(_row_factors(e, engine=self.engine, xp=self.xp))
+        return self._each(lambda e: (e.patch.rows, e.factors(engine=self.engine, xp=self.xp)), after)
 
     def dense(self) -> Array:
         """J itself, (n, p), row by row from `Σ_c A_c ⊗ D_c`."""
         xp = self.xp
         return xp.concat([xp.concat([f.dense(xp=xp) for f in factors], axis=1) for _, factors in self.factors()])
-
-
-def _row_factors(evaluation: Evaluation, *, engine: Engine, xp: Namespace) -> Iterator[RowFactors]:
-    """The factors of one patch, affine map by affine map, with the sites of a row among its channels."""
-    tape, sites = evaluation.tape, evaluation.fields[0].shape[0]
-    adjoints = evaluation.row_adjoints(engine=engine, xp=xp)
-    for i, (layer, a, d) in enumerate(zip(tape.layers, tape.inputs, adjoints, strict=True)):
-        channels, m, _, fan_out = d.shape
-        A = xp.reshape(a, (channels * sites, -1, a.shape[-1]))
-        D = xp.permute_dims(xp.reshape(d, (channels, m, sites, -1, fan_out)), (0, 2, 1, 3, 4))
-        D = xp.reshape(D, (channels * sites, m, -1, fan_out))
-        has_bias = i < len(tape.layers) - 1 or tape.jet.live[0] == 0
-        B = xp.sum(D[:sites, ...], axis=0) if has_bias else xp.zeros_like(D[0, ...])
-        yield RowFactors(A, D, B, layer.scale)
 
 
 def linearize(
@@ -160,7 +166,8 @@ def linearize(
     scaled: "sum" leaves them, "mean" divides term k by √n_k, "quadrature" multiplies by the square roots of quadrature weights
     (measure/n, or your own in `quadrature`). The kernel is always that of the scaled rows. `collapse` forces or forbids
     collapsed channels; left out, the smaller jet is taken. Arrays of any library that follows the array API may be passed,
-    all of one; the answer is of the same. A problem that is no network ("quadratic") takes `network=None`. Cost: one forward pass; the tape is kept for the products if it fits into half a GiB.
+    all of one; the answer is of the same. A problem that is no network ("quadratic") takes `network=None`.
+    Cost: one forward pass; the tape is kept for the products if it fits into half a GiB.
 
     Raises `InvalidInput` (a `ValueError`) and its subclasses for wrong shapes, NaN, missing points and unknown names.
 
@@ -174,6 +181,8 @@ def linearize(
     >>> bool(np.allclose(lin.jacobian @ np.array([0.0, 0.0, 0.0, 1.0]), [0.0, 1.0, 1.0]))  # ∂/∂b: no effect on u_xx
     True
     """
+    if not isinstance(problem, Problem):
+        raise InvalidInput("problem", type(problem).__name__, "pass a problem: refntk.problems.get(name)")
     theta = arrays.as_floats("theta", theta)
     if isinstance(problem, DirectProblem):
         return direct.linearize(problem, network, theta, points, scaling=scaling, quadrature=quadrature)
@@ -189,7 +198,9 @@ def linearize(
     checked = problem.check_points(points)
     xp = arrays.namespace(theta, *checked.values())
     arrays.check_finite("theta", theta, xp=xp)
-    if collapse not in (None, True, False):
+    theta, *widened = arrays.widen(theta, *checked.values(), xp=xp)
+    checked = dict(zip(checked, widened, strict=True))
+    if collapse is not None and not isinstance(collapse, bool):
         raise InvalidInput("collapse", collapse, "choose True, False or None")
     return NetworkLinearization(
         problem,

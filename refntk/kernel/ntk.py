@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 
 from .. import arrays
 from ..arrays import Array, Namespace
 from ..errors import UnknownNameError
 from .gram import RowFactors
-from .linearization import Linearization
+from .operator import Linearization
 
 TILE_BYTES = 2**25  # what the Gram products of one tile may take
 
@@ -54,14 +55,17 @@ def ntk_block(lin: Linearization, row_term: str, column_term: str, /) -> Array:
     array([[0., 0.]])
     """
     for name in (row_term, column_term):
-        if name not in lin.blocks:
+        if name not in list(lin.blocks):
             raise UnknownNameError("term", name, lin.blocks)
     xp = arrays.namespace(lin.residual)
-    left, right = (
-        [factors for rows, factors in _tiles(lin, after=block.start) if rows.stop <= block.stop]
-        for block in (lin.blocks[row_term], lin.blocks[column_term])
-    )
-    return xp.concat([xp.concat([_gram(lin, f, g, xp) for g in right], axis=1) for f in left])
+
+    def tiles(name: str) -> Iterator[list[RowFactors]]:
+        block = lin.blocks[name]
+        inside = takewhile(lambda tile: tile[0].stop <= block.stop, _tiles(lin, after=block.start))
+        return (factors for _, factors in inside)
+
+    held = list(tiles(column_term)) if lin.compact else None
+    return xp.concat([xp.concat([_gram(lin, f, g, xp) for g in held or tiles(column_term)], axis=1) for f in tiles(row_term)])
 
 
 def ntk_diagonal(lin: Linearization, /) -> Array:
@@ -73,7 +77,7 @@ def ntk_diagonal(lin: Linearization, /) -> Array:
     >>> rn.ntk_diagonal(lin)
     array([0., 1., 5.])
     """
-    return RowSpace(lin).diagonal
+    return _diagonal(lin, lin.factors())
 
 
 def ntk_traces(lin: Linearization, /) -> dict[str, float]:
@@ -100,7 +104,14 @@ def _scalar(value: Array) -> float:
 
 
 def ntk_product(lin: Linearization, vectors: Array, /) -> Array:
-    """K V = J (Jᵀ V) for V (n,) or (n, k): one adjoint and one tangent pass a column, K never formed."""
+    """K V = J (Jᵀ V) for V (n,) or (n, k): one adjoint and one tangent pass a column, K never formed. Raises `ShapeError`.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> rn.ntk_product(lin, np.array([1.0, 1.0, -1.0])) + 0.0  # K = [[0, 0, 0], [0, 1, 1], [0, 1, 5]]
+    array([ 0.,  0., -4.])
+    """
     J = lin.jacobian
     return J @ (J.T @ vectors)
 
@@ -137,8 +148,7 @@ class RowSpace:
     @cached_property
     def diagonal(self) -> Array:
         """K_ii (n,)."""
-        xp = arrays.namespace(self.lin.residual)
-        return xp.concat([sum(self.lin.engine.point_gram(f, xp=xp) for f in factors) for _, factors in self.factors])
+        return _diagonal(self.lin, self.factors)
 
     @property
     def traces(self) -> dict[str, float]:
@@ -147,8 +157,16 @@ class RowSpace:
 
     def combine(self, weights: Array) -> Array:
         """Jᵀ w for weights (n,): (p,), equal to `lin.jacobian.T @ w` up to rounding."""
-        xp = arrays.namespace(self.lin.residual)
-        return sum(xp.concat([f.combine(weights[rows], xp=xp) for f in factors]) for rows, factors in self.factors)
+        engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
+        weighted = engine.map(lambda part: [engine.weigh(f, weights[part[0]], xp=xp) for f in part[1]], self.factors)
+        return engine.combine(list(weighted), xp=xp)[0, :]
+
+
+def _diagonal(lin: Linearization, stretches: Iterable[tuple[slice, list[RowFactors]]]) -> Array:
+    """K_ii from the factors of all rows, each stretch let go before the next where they would not all fit."""
+    engine, xp = lin.engine, arrays.namespace(lin.residual)
+    each = engine.map if lin.compact else map
+    return xp.concat(list(each(lambda part: sum(engine.point_gram(f, xp=xp) for f in part[1]), stretches)))
 
 
 def _tiles(lin: Linearization, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:

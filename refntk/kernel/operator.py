@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .. import arrays
 from ..arrays import Array
 from ..engine import Engine
 from ..errors import ShapeError
@@ -15,14 +16,16 @@ from .gram import RowFactors
 class Linearization(Protocol):
     """What the rest of the house asks of R and J at some θ; anything that offers this can be weighted, sketched and judged."""
 
-    engine: Engine
+    @property
+    def engine(self) -> Engine:
+        """Whose primitives form the Gram products."""
 
     @property
     def residual(self) -> Array:
         """R(θ), scaled rows, (n,)."""
 
     @property
-    def blocks(self) -> dict[str, slice]:
+    def blocks(self) -> Mapping[str, slice]:
         """The rows of every term."""
 
     @property
@@ -43,7 +46,7 @@ class Linearization(Protocol):
     def compact(self) -> bool:
         """Whether the factors of all rows may be held at once."""
 
-    def factors(self, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
+    def factors(self, after: int = 0) -> Iterable[tuple[slice, list[RowFactors]]]:
         """Stretches of rows that end beyond row `after`, each as the factors from which Gram products are had."""
 
     def dense(self) -> Array:
@@ -78,9 +81,16 @@ class Jacobian:
         return Jacobian(self.linearization, not self.transposed)
 
     def __matmul__(self, other: Array) -> Array:
-        """The product with a vector (k,) or a matrix (k, columns). Raises `ShapeError` where k does not fit."""
-        if other.ndim not in (1, 2) or other.shape[0] != self.shape[1]:
-            raise ShapeError("operand", f"shape {tuple(other.shape)}", f"expected ({self.shape[1]},) or ({self.shape[1]}, columns)")
+        """The product with a vector (k,) or a matrix (k, columns).
+
+        Raises `ShapeError` where k does not fit, `InvalidInput` for an operand of another library.
+        """
+        other, k = arrays.as_floats("operand", other), self.shape[1]
+        if other.ndim not in (1, 2) or other.shape[0] != k or 0 in other.shape:
+            raise ShapeError("operand", f"shape {tuple(other.shape)}", f"expected ({k},) or ({k}, columns)")
+        xp = arrays.namespace(other, self.linearization.residual)
+        if other.dtype != self.dtype:
+            other = xp.astype(other, self.dtype)
         product = self.linearization.vjp if self.transposed else self.linearization.jvp
         return product(other[:, None])[:, 0] if other.ndim == 1 else product(other)
 

@@ -11,15 +11,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from .. import arrays
 from ..arrays import Array, Namespace
 from ..calculus import jet as jets
-from ..calculus import propagation
 from ..calculus.network import MLP, Layer
 from ..calculus.propagation import Tape
 from ..engine import Engine
 from ..errors import InvalidInput, ShapeError, UnknownNameError
 from ..problems.base import Problem, Term
+from .gram import RowFactors
 
 SCALINGS = ("sum", "mean", "quadrature")
 
@@ -55,7 +57,9 @@ def row_scales(
         raise UnknownNameError("scaling", scaling, SCALINGS)
     if quadrature is not None and scaling != "quadrature":
         raise InvalidInput("quadrature", "weights", f"they are used with scaling='quadrature', not {scaling!r}")
-    given = dict(quadrature or {})
+    given = {} if quadrature is None else quadrature
+    if not isinstance(given, Mapping):
+        raise InvalidInput("quadrature", type(given).__name__, "pass a dict {term: weights (n,)}")
     for name in given:
         if name not in points:
             raise UnknownNameError("quadrature", name, points)
@@ -64,7 +68,7 @@ def row_scales(
         x = points[term.name]
         if term.name in given:
             xp = arrays.namespace(x)
-            weights = arrays.like(given[term.name], x, xp=xp)
+            weights = arrays.like(arrays.as_floats(f"quadrature[{term.name!r}]", given[term.name]), x, xp=xp)
             arrays.check_shape(f"quadrature[{term.name!r}]", weights, (x.shape[0],))
             arrays.check_finite(f"quadrature[{term.name!r}]", weights, xp=xp)
             if bool(xp.any(weights < 0)):
@@ -97,7 +101,7 @@ class Patch:
         """The patch evaluated at the parameters in `layers`. Cost: one forward pass."""
         sites = self.term.sites(self.points, xp=xp)  # (sites, n, dimension)
         flat = xp.reshape(sites, (-1, sites.shape[-1]))
-        tape = propagation.forward(self.network, layers, self.jet, flat, engine=engine, xp=xp)
+        tape = engine.forward(self.network, layers, self.jet, flat, xp=xp)
         return Evaluation(self, tape, _fields(tape.output, self, sites.shape[0], xp=xp))
 
 
@@ -145,7 +149,7 @@ class Evaluation:
 
     def tangent(self, directions: Sequence[tuple[Array, Array]], *, engine: Engine, xp: Namespace) -> Array:
         """The rows of J V for S directions, (S, n m). Cost: one tangent pass for each."""
-        doutput = propagation.tangent(self.tape, directions, engine=engine, xp=xp)
+        doutput = engine.tangent(self.tape, directions, xp=xp)
         dfields = _fields(doutput, self.patch, self.fields[0].shape[0], xp=xp)  # (sites, S, n, outputs)
         partials = self.partials(xp=xp)
         rows = sum(
@@ -164,14 +168,26 @@ class Evaluation:
                 live[c] = live[c] + pulled * coefficient
         return xp.stack([xp.reshape(channel, (count, sites * n, outputs)) for channel in live])
 
-    def cotangent(self, cotangents: Array, *, engine: Engine, xp: Namespace) -> Array:
-        """Σ over this patch's rows of Jᵀ w for S cotangents (S, n m): (S, p). Cost: one adjoint pass for each."""
-        w = xp.reshape(cotangents, (cotangents.shape[0], -1, self.patch.term.components))
-        adjoints = propagation.adjoint(self.tape, self._seeds(w, xp=xp), engine=engine, xp=xp)
-        return propagation.gradient(self.tape, adjoints, xp=xp)
+    def factors(self, cotangents: Array | None = None, *, engine: Engine, xp: Namespace) -> list[RowFactors]:
+        """The factors of all rows, or of the S combinations `cotangents` (S, n m) of them at each point, map by map.
 
-    def row_adjoints(self, *, engine: Engine, xp: Namespace) -> list[Array]:
-        """The adjoints of every row by itself, d_l (C_l, m, sites n, width): one seed per component serves all points at once."""
+        Cost: an adjoint pass per component (one seed of ones serves all points at once), or per combination.
+        """
         n, m = self.patch.points.shape[0], self.patch.term.components
-        one = arrays.like([[[float(i == j) for j in range(m)]] for i in range(m)], self.tape.output, xp=xp)
-        return propagation.adjoint(self.tape, self._seeds(xp.broadcast_to(one, (m, n, m)), xp=xp), engine=engine, xp=xp)
+        if cotangents is None:
+            one = arrays.like(np.eye(m)[:, None, :], self.tape.output, xp=xp)
+            cotangents = xp.broadcast_to(one, (m, n, m))
+        seeds = self._seeds(xp.reshape(cotangents, (-1, n, m)), xp=xp)
+        adjoints = engine.adjoint(self.tape, seeds, xp=xp)
+        sites = self.fields[0].shape[0]
+        return [self._factor(i, d, sites, xp=xp) for i, d in enumerate(adjoints)]
+
+    def _factor(self, i: int, d: Array, sites: int, *, xp: Namespace) -> RowFactors:
+        """Affine map i, with the sites of a row among its channels."""
+        channels, count, _, fan_out = d.shape
+        A = xp.reshape(self.tape.inputs[i], (channels * sites, -1, self.tape.inputs[i].shape[-1]))
+        D = xp.permute_dims(xp.reshape(d, (channels, count, sites, -1, fan_out)), (0, 2, 1, 3, 4))
+        D = xp.reshape(D, (channels * sites, count, -1, fan_out))
+        has_bias = i < len(self.tape.layers) - 1 or self.tape.jet.live[0] == 0
+        B = xp.sum(D[:sites, ...], axis=0) if has_bias else xp.zeros_like(D[0, ...])
+        return RowFactors(A, D, B, self.tape.layers[i].scale)

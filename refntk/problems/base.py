@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..arrays import Array, Namespace
 from ..calculus.jet import Operator
 from ..errors import InvalidInput, ShapeError, UnknownNameError
 from .domain import Box, Count, Domain, check_count
+from .parameter import check
 
 Field = Array  # one operator applied to u: (n, outputs), or (sites, n, outputs) where a term has several sites
 
@@ -66,7 +67,8 @@ class Problem:
     """A differential equation with its side conditions. Subclasses are frozen dataclasses whose fields are the PDE's parameters.
 
     They set `name`, `source` (paper and section, by which the registry is ordered), `coordinates`, `domain` and `terms`;
-    `solution` where one is known; `outputs` where u has more than one.
+    `solution` where one is known; `outputs` where u has more than one. Parameters are finite numbers unless declared otherwise
+    (`parameter.py`); one that is not admitted raises an `InvalidInput`.
     """
 
     name: ClassVar[str]
@@ -74,6 +76,10 @@ class Problem:
     source: ClassVar[tuple[str, str]]
     coordinates: ClassVar[tuple[str, ...]]
     outputs: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        for parameter in fields(self):
+            check(parameter, getattr(self, parameter.name))
 
     @property
     def domain(self) -> Box:

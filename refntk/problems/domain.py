@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Protocol
 
 import numpy as np
@@ -65,7 +66,7 @@ class Box:
                [0.75]])
         """
         lower, side = np.asarray(self.lower), np.asarray(self.upper) - np.asarray(self.lower)
-        if isinstance(count, int):
+        if not isinstance(count, tuple):
             return lower + side * rng.random((count, len(self.lower)))
         if len(count) != len(self.free):
             raise ShapeError("counts", count, f"a grid here needs {len(self.free)} counts, one per free coordinate")
@@ -89,7 +90,7 @@ class Union:
 
     def sample(self, count: Count, *, rng: np.random.Generator) -> np.ndarray:
         """Points part after part; a tuple of counts puts the same grid on each."""
-        if not isinstance(count, int):
+        if isinstance(count, tuple):
             return np.concatenate([part.sample(count, rng=rng) for part in self.parts])
         shares = share(count, len(self.parts))
         return np.concatenate([part.sample(n, rng=rng) for part, n in zip(self.parts, shares, strict=True)])
@@ -107,5 +108,5 @@ def share(count: int, parts: int) -> list[int]:
 def check_count(name: str, count: Count) -> None:
     """Raises `InvalidInput` unless `count` is a positive whole number or a tuple of them."""
     numbers: Sequence[object] = count if isinstance(count, tuple) and count else (count,)
-    if any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
+    if any(isinstance(n, bool) or not isinstance(n, Integral) or n < 1 for n in numbers):
         raise InvalidInput("counts", f"{name}: {count!r}", "give a positive number of points, or a tuple for a grid")

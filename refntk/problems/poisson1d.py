@@ -10,6 +10,7 @@ from ..arrays import Array, Namespace
 from ..calculus.jet import identity, partials
 from .base import Problem, Term, columns
 from .domain import Box
+from .parameter import number
 
 (dx,) = partials(1)
 
@@ -23,7 +24,7 @@ class Poisson1D(Problem):
     source = ("Hirsch & Pichi 2025", "5.1")
     coordinates = ("x",)
 
-    frequency: float = 4.0
+    frequency: float = number(4.0, "choose a whole number, or u is not zero at x = 1", when=lambda k: k == round(k))
 
     @property
     def domain(self) -> Box:

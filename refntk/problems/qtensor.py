@@ -16,6 +16,7 @@ from ..arrays import Array, Namespace
 from ..calculus.jet import identity, partials
 from .base import Field, Problem, Term, columns
 from .domain import Box
+from .parameter import positive
 
 dx, dy, dt = partials(3)
 
@@ -30,10 +31,10 @@ class QTensor(Problem):
     coordinates = ("x", "y", "t")
     outputs = 2
 
-    L: float = 0.1
+    L: float = positive(0.1)
     a: float = -0.2
     c: float = 1.0
-    end: float = 2.0
+    end: float = positive(2.0)
 
     @property
     def domain(self) -> Box:

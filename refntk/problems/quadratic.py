@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 from ..arrays import Array, Namespace
 from .base import DirectProblem, Term, columns
 from .domain import Box, Count
+from .parameter import number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class Equispaced(Box):
 
     def sample(self, count: Count, *, rng: np.random.Generator) -> np.ndarray:
         """`count` pairs (count, 2)."""
-        n = count if isinstance(count, int) else int(np.prod(count))
+        n = math.prod(count) if isinstance(count, tuple) else count
         x = np.linspace(self.lower[0], self.upper[0], n)
         return np.stack([x, np.pi * x**2 + np.e * x + np.sqrt(2.0) + self.noise * rng.standard_normal(n)], axis=1)
 
@@ -39,7 +41,7 @@ class Quadratic(DirectProblem):
     coordinates = ("x", "y")
     size = 3
 
-    noise: float = 2.0**-0.25
+    noise: float = number(2.0**-0.25, "choose a standard deviation, 0 or more", when=lambda noise: noise >= 0)
 
     @property
     def domain(self) -> Box:

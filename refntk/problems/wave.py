@@ -10,6 +10,7 @@ from ..arrays import Array, Namespace
 from ..calculus.jet import identity, partials
 from .base import Problem, Term, columns
 from .domain import Box
+from .parameter import positive
 
 dx, dt = partials(2)
 
@@ -23,7 +24,7 @@ class Wave(Problem):
     source = ("Hirsch & Pichi 2025", "5.2.2")
     coordinates = ("x", "t")
 
-    c: float = 2.0
+    c: float = positive(2.0)
 
     @property
     def domain(self) -> Box:

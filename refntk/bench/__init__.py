@@ -1,0 +1,28 @@
+"""How long the work of a study takes, and how much memory: its workloads side by side, and the matrix products that bound them."""
+
+from __future__ import annotations
+
+from .compare import compare, table
+from .machine import added_bytes, environment, fresh, memory
+from .timing import PAUSE, ROUNDS, WARMUPS, Call, Measurement, alternate
+from .workloads import WORKLOADS, Answer, Case, disagreement, gemms
+
+__all__ = [
+    "PAUSE",
+    "ROUNDS",
+    "WARMUPS",
+    "WORKLOADS",
+    "Answer",
+    "Call",
+    "Case",
+    "Measurement",
+    "added_bytes",
+    "alternate",
+    "compare",
+    "disagreement",
+    "environment",
+    "fresh",
+    "gemms",
+    "memory",
+    "table",
+]

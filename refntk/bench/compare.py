@@ -1,0 +1,116 @@
+"""Engines against each other and against the bare matrix products, as a document for JSON and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import InvalidInput
+from .machine import environment
+from .timing import ROUNDS, WARMUPS, Call, alternate
+from .workloads import WORKLOADS, Answer, Case, disagreement, gemms
+
+SCHEMA = "refntk.bench/1"
+BOUND = ("gemms", "bare")
+TOLERANCE = 1e-10  # how far answers may lie apart and still be called the same
+
+COLUMN = 28  # characters
+
+Row = dict[str, Any]
+
+
+def compare(cases: Mapping[str, Case], /, *, rounds: int = ROUNDS, progress: bool = False, **options: Any) -> dict[str, Any]:
+    """All workloads of `cases` {engine: case}, checked against each other and timed in one rotation: a document for JSON.
+
+    `options` are those of `alternate`; `progress` shows a line. Raises `InvalidInput` where two engines do not give the same
+    answers to 1e-10 of their largest entry: a fast wrong answer is worth nothing.
+    """
+    calls = {(workload, name): prepare(case) for workload, prepare in WORKLOADS.items() for name, case in cases.items()}
+    agreement = check(calls, {workload: calls[workload, next(iter(cases))]() for workload in WORKLOADS})
+    first = next(iter(cases.values()))
+    rows = rotation("all", calls, gemms(first), rounds=rounds, progress=progress, **options)
+    return document(first, rows, agreement)
+
+
+def check(calls: Mapping[tuple[str, str], Call], references: Mapping[str, Answer], /) -> list[Row]:
+    """How far the answer of every call {(workload, candidate): call} lies from that workload's reference, one row each.
+
+    Raises `InvalidInput` beyond 1e-10 of the largest entry.
+    """
+    rows = []
+    for (workload, candidate), call in calls.items():
+        error = disagreement(call(), references[workload])
+        if not error <= TOLERANCE:
+            raise InvalidInput(f"{workload} of {candidate}", f"an answer that is off by {error:.1e}", "mend it before it is timed")
+        rows.append({"workload": workload, "candidate": candidate, "disagreement": error})
+    return rows
+
+
+def rotation(
+    name: str,
+    calls: Mapping[tuple[str, str], Call],
+    bound: Call,
+    /,
+    *,
+    rounds: int = ROUNDS,
+    warmups: int = WARMUPS,
+    progress: bool = False,
+    **options: Any,
+) -> list[Row]:
+    """The calls {(workload, candidate): call} and the bound timed in turns: one row each, with its ratio to the bound.
+
+    `options` are those of `alternate`; `progress` shows a line.
+    """
+    from tqdm import tqdm
+
+    candidates = {BOUND: bound, **calls}
+    with tqdm(total=len(candidates) * (warmups + rounds), desc=name, unit="turn", disable=not progress) as line:
+        measured = alternate(candidates, rounds=rounds, warmups=warmups, progress=line.update, **options)
+    return [
+        {"rotation": name, "workload": workload, "candidate": candidate, **m.summary(), "over_gemms": m.over(measured[BOUND])}
+        for (workload, candidate), m in measured.items()
+    ]
+
+
+def document(case: Case, rows: Sequence[Row], agreement: Sequence[Row], /, **more: Any) -> dict[str, Any]:
+    """Measurements with what they are of and what they were made on, as JSON values."""
+    lin = case.at().lin
+    return {
+        "schema": SCHEMA,
+        "case": {
+            "problem": case.problem.name,
+            "parameters": case.problem.parameters(),
+            "sizes": list(case.network.sizes),
+            "rows": {name: block.stop - block.start for name, block in lin.blocks.items()},
+            "p": lin.shape[1],
+        },
+        "measurements": list(rows),
+        "agreement": list(agreement),
+        **more,
+        "environment": environment(),
+    }
+
+
+def table(document: Mapping[str, Any], /) -> str:
+    """A document as lines to read: one for each workload, one column for each candidate, milliseconds and ratios to the bound."""
+    case, rows = document["case"], document["measurements"]
+    counts = ", ".join(f"{term} {n}" for term, n in case["rows"].items())
+    rounds, n = len(rows[0]["seconds"]), sum(case["rows"].values())
+    lines = [
+        f"{case['problem']} {'-'.join(map(str, case['sizes']))}: {case['p']:,} parameters, {n} rows ({counts})",
+        f"milliseconds, median of {rounds} rounds (least of them), x = median over that of the bare matrix products",
+        "",
+    ]
+    names = list(dict.fromkeys(row["candidate"] for row in rows if (row["workload"], row["candidate"]) != BOUND))
+    width = max(len(row["workload"]) for row in rows) + 2
+    lines.append(" " * width + "".join(f"{name:>{COLUMN}}" for name in names))
+    bound = next(row for row in rows if (row["workload"], row["candidate"]) == BOUND)
+    lines.append(f"{BOUND[0]:<{width}}{_cell(bound):>{COLUMN}}")
+    found = {(row["workload"], row["candidate"]): _cell(row) for row in rows}
+    for workload in dict.fromkeys(row["workload"] for row in rows if row["workload"] != BOUND[0]):
+        lines.append(f"{workload:<{width}}" + "".join(f"{found.get((workload, name), '-'):>{COLUMN}}" for name in names))
+    return "\n".join(lines)
+
+
+def _cell(row: Row) -> str:
+    return f"{1e3 * row['median']:.3g} ({1e3 * row['min']:.3g}) {row['over_gemms']['median']:.2f} x"

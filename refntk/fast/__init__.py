@@ -1,0 +1,1 @@
+"""The hot primitives once more, in numba: the same names, the same signatures."""

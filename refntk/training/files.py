@@ -1,0 +1,164 @@
+"""Arrays on disk that survive a crash while they are written and are not trusted while they are read.
+
+A file is an uncompressed .npz: one member `name.npy` for every array, and two of our own, `meta` (JSON) and `sha256` (over
+everything else). Uncompressed, it cannot expand; without objects, it cannot run anything; with the digest, it cannot have changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+import numpy as np
+
+from ..errors import DamagedFile
+
+DTYPES = ("float64", "float32", "int64", "uint8")
+MEMBERS = 1000  # more than this many arrays no file of ours holds
+META_BYTES = 2**20
+DISTRUST = (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, OverflowError, TypeError)
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A binary file to write; only when the block ends without an error does it stand at `path`, whole and on the disk.
+
+    Until then, and after any error or crash, what stood there before stands there still. Raises `OSError` (disk full, folder not
+    writable), with the path named.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "numbers"
+    >>> with replacing(path) as file:
+    ...     _ = file.write(b"42")
+    >>> path.read_bytes()
+    b'42'
+    """
+    path = Path(os.path.realpath(path))  # through a link, not over it
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    try:
+        try:
+            with open(part, "xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+            _sync_folder(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        why = error.strerror or error
+        raise type(error)(error.errno, f"could not write {path}, what stood there is untouched: {why}") from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """The new name itself on the disk, where folders can be opened (not on Windows)."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write(path: str | os.PathLike[str], schema: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes `arrays` and the JSON object `meta` to `path`, crash-safely. Equal contents give equal bytes. Raises `OSError`."""
+    text = json.dumps({"schema": schema, **meta}, sort_keys=True, allow_nan=False).encode()
+    members = {"meta": np.frombuffer(text, dtype=np.uint8)}
+    members |= {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    members["sha256"] = _digest(members)
+    with replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in members.items():
+            with archive.open(zipfile.ZipInfo(name + ".npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
+
+
+def _digest(members: Mapping[str, np.ndarray]) -> np.ndarray:
+    """SHA-256 (32,) over names, types, shapes and bytes."""
+    sha = hashlib.sha256()
+    for name in sorted(members):
+        array = members[name]
+        sha.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
+        sha.update(array.tobytes())
+    return np.frombuffer(sha.digest(), dtype=np.uint8)
+
+
+def read(path: str | os.PathLike[str], schema: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """`(meta, arrays)` as `write` wrote them to `path`. Nothing is allocated before the sizes are known to fit the file.
+
+    Raises `DamagedFile` for what is cut off, altered, of another schema, compressed, or holds anything but plain numbers;
+    `OSError` for what cannot be opened.
+    """
+    path = Path(path)
+    with open(path, "rb") as file:
+        return _trusted(path, file, schema)
+
+
+def _trusted(path: Path, file: IO[bytes], schema: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = {info.filename[:-4]: _member(archive, info) for info in _directory(archive, path.stat().st_size)}
+        digest = members.pop("sha256")
+        if _digest(members).tobytes() != digest.tobytes():
+            raise ValueError("its digest does not fit its contents")
+        meta = _json(members.pop("meta"))
+        if meta.pop("schema") != schema:
+            raise ValueError(f"it is no {schema}")
+    except DISTRUST as error:
+        raise DamagedFile("path", path, f"the file cannot be trusted ({error}); restore it from a copy") from error
+    return meta, members
+
+
+def _directory(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
+    """The archive's members, if there is nothing wrong with any of them."""
+    found = archive.infolist()
+    names = [info.filename for info in found]
+    if len(found) > MEMBERS or len(set(names)) < len(names) or not all(name.endswith(".npy") for name in names):
+        raise ValueError("its members are not ours")
+    if any(info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size for info in found):
+        raise ValueError("its members are compressed")
+    if sum(info.file_size for info in found) > size:
+        raise ValueError("its members claim more bytes than it has")
+    return found
+
+
+def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One array; the header must promise exactly the bytes that are there. Reading to the end checks the CRC."""
+    stream = io.BytesIO(archive.read(info))
+    if np.lib.format.read_magic(stream) != (1, 0):
+        raise ValueError(f"{info.filename} is of another .npy version")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+    if fortran or dtype.name not in DTYPES or not dtype.isnative:
+        raise ValueError(f"{info.filename} holds {dtype} instead of plain numbers")
+    data = stream.read()
+    count = 1
+    for length in shape:
+        count *= length
+    if min(shape, default=0) < 0 or count * dtype.itemsize != len(data):
+        raise ValueError(f"{info.filename} promises {shape} and holds {len(data)} bytes")
+    return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+
+
+def _json(text: np.ndarray) -> dict[str, Any]:
+    """A JSON object, without NaN and without a name twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a name stands twice in its JSON")
+        return dict(pairs)
+
+    def never(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no JSON")
+
+    if text.size > META_BYTES:
+        raise ValueError("its JSON is too long")
+    found = json.loads(text.tobytes().decode(), object_pairs_hook=once, parse_constant=never)
+    if not isinstance(found, dict):
+        raise ValueError("its JSON is no object")
+    return found

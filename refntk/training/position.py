@@ -1,0 +1,86 @@
+"""Where training stands: θ and the points of one step, and what is asked about them, each computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from .. import arrays
+from ..arrays import Array
+from ..calculus.network import MLP
+from ..estimation.difference import slopes
+from ..kernel import ntk as kernel
+from ..kernel.linearization import linearize
+from ..kernel.operator import Linearization
+from ..problems.base import Problem
+
+
+@dataclass(frozen=True)
+class Position:
+    """A problem's residual at `theta` (p,) and `points`; nothing is computed before it is asked for, nothing twice.
+
+    Whoever asks for `traces` opens the row space: one adjoint pass, seeded with 1, from which any Jᵀ v then costs a matrix product.
+    Otherwise Jᵀ v is an adjoint pass seeded with v. The two agree up to rounding.
+    """
+
+    problem: Problem
+    network: MLP | None
+    theta: Array
+    points: Mapping[str, Array]
+    scaling: str
+    engine: str
+
+    def moved(self, theta: Array) -> Position:
+        """The same points at other parameters."""
+        return replace(self, theta=theta)
+
+    @cached_property
+    def lin(self) -> Linearization:
+        """R and J."""
+        return linearize(self.problem, self.network, self.theta, self.points, scaling=self.scaling, engine=self.engine)
+
+    @cached_property
+    def rows(self) -> kernel.RowSpace:
+        """One adjoint pass, kept."""
+        return kernel.RowSpace(self.lin)
+
+    @cached_property
+    def traces(self) -> dict[str, float]:
+        """Tr K_kk of the full kernel; opens the row space."""
+        return self.rows.traces
+
+    def traces_aside(self) -> dict[str, float]:
+        """The same traces without opening the row space, so that looking at them does not change the last bits of training."""
+        return self.traces if "rows" in vars(self) else kernel.ntk_traces(self.lin)
+
+    @cached_property
+    def losses(self) -> dict[str, float]:
+        """`½ ‖r_k‖²` for every term."""
+        xp = arrays.namespace(self.lin.residual)
+        return {name: float(xp.sum(self.lin.residual[rows] ** 2)) / 2 for name, rows in self.lin.blocks.items()}
+
+    def loss(self, weights: Mapping[str, float]) -> float:
+        """`½ Σ λ_k ‖r_k‖²`."""
+        return sum(weights[name] * half for name, half in self.losses.items())
+
+    def spread(self, values: Mapping[str, float]) -> Array:
+        """One number per term, repeated over its rows, (n,)."""
+        xp = arrays.namespace(self.lin.residual)
+        parts = [arrays.zeros((b.stop - b.start,), self.lin.residual, xp=xp) + values[name] for name, b in self.lin.blocks.items()]
+        return xp.concat(parts)
+
+    def pull(self, vector: Array) -> Array:
+        """Jᵀ v for v (n,): (p,)."""
+        return self.rows.combine(vector) if "rows" in vars(self) else self.lin.jacobian.T @ vector
+
+    def push(self, direction: Array, dt: float | None) -> Array:
+        """J d (n,) for a direction d (p,): exact, or Algorithm 2's `(R(θ + Δt d) - R(θ)) / Δt`, which costs a forward pass."""
+        if dt is None:
+            return self.lin.jacobian @ direction
+        start = self.lin.residual
+        return slopes(lambda theta: self.moved(theta).lin.residual, self.theta, direction[:, None], dt, start=start)[:, 0]
+
+    def gradient(self, weights: Mapping[str, float]) -> Array:
+        """`∇ ½ Σ λ_k ‖r_k‖² = Jᵀ Λ R`, (p,)."""
+        return self.pull(self.spread(weights) * self.lin.residual)

@@ -1,0 +1,137 @@
+"""The public chain on every array library: the same numbers to rounding, in arrays of the library that came in."""
+
+from importlib.util import find_spec
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+from cases import case
+
+import refntk as rn
+from refntk import arrays, problems
+from refntk.calculus.activation import ACTIVATIONS
+from refntk.errors import InvalidInput
+
+
+def cupy():
+    """CuPy, where it is installed and has a device to run on."""
+    if find_spec("cupy") is None:
+        pytest.skip("CuPy is not installed")
+    library = arrays.cupy()
+    try:
+        library.zeros(1)
+    except Exception as error:
+        pytest.skip(f"CuPy finds no device: {error}")
+    return library
+
+
+LIBRARIES = {"numpy": lambda: np, "strict": lambda: array_api_strict, "torch": lambda: torch, "cupy": cupy}
+UNITS = {"float64": 2.0**-53, "float32": 2.0**-24}
+each_problem = pytest.mark.parametrize("name", problems.names())
+precision = pytest.mark.parametrize("dtype", UNITS)
+
+
+@pytest.fixture(params=LIBRARIES)
+def library(request):
+    return LIBRARIES[request.param]()
+
+
+def chain(name, library, dtype, **changed):
+    """Everything the public face makes of a problem, `{what: array or float}`, from arrays of one library and dtype."""
+    c = case(name, **changed)
+
+    def to(array):
+        return library.asarray(array, dtype=getattr(library, dtype))
+
+    theta, points = to(c.theta), {term: to(x) for term, x in c.points.items()}
+    lin = rn.linearize(c.problem, c.network, theta, points, scaling="mean")
+    n, p = lin.shape
+    V, W = np.random.default_rng(2).standard_normal((p, 2)), np.sign(np.random.default_rng(3).standard_normal((n, 2)))
+    first, last = list(lin.blocks)[0], list(lin.blocks)[-1]
+    sketched = rn.sketch.products(c.problem, c.network, theta, points, to(W), None, scaling="mean")
+    quadrature = {first: to(np.arange(1.0, 1.0 + len(c.points[first])))}
+    found = {
+        "residual": lin.residual,
+        "J @ v": lin.jacobian @ to(V[:, 0]),
+        "J @ V": lin.jacobian @ to(V),
+        "J.T @ w": lin.jacobian.T @ to(W[:, 0]),
+        "J.T @ W": lin.jacobian.T @ to(W),
+        "dense": lin.jacobian.dense(),
+        "ntk": rn.ntk(lin),
+        "diagonal": rn.ntk_diagonal(lin),
+        "block": rn.ntk_block(lin, first, last),
+        "product": rn.ntk_product(lin, to(W)),
+        "spectrum": rn.ntk_spectrum(lin),
+        "sketched products": sketched,
+        "sketched kernel": rn.sketch.estimate_ntk(to(W), sketched),
+        "quadrature": rn.linearize(c.problem, c.network, theta, points, scaling="quadrature", quadrature=quadrature).residual,
+        **{f"trace of {term}": value for term, value in rn.ntk_traces(lin).items()},
+    }
+    if c.network is not None:
+        found["network"] = c.network(theta, points[first])
+    return found
+
+
+def scales(reference):
+    """What each error is measured against: the largest entry of the quantity; of K for what is a part of it."""
+    K = np.abs(reference["ntk"]).max()
+    return {what: K if what == "block" else 1e-3 + np.abs(value).max() for what, value in reference.items()}
+
+
+def worst(found, reference, unit):
+    """The quantity that is furthest off, in units of rounding times its scale, and by how much."""
+    scale = scales(reference)
+    errors = {k: np.abs(arrays.to_numpy(found[k]) - reference[k]).max() / (unit * scale[k]) for k in reference}
+    return max(errors.items(), key=lambda item: item[1])
+
+
+THRESHOLD = 100  # the largest seen is 13
+
+
+@each_problem
+@precision
+def test_chain_equals_numpys_to_rounding(name, library, dtype):
+    reference = chain(name, np, "float64")
+    found = chain(name, library, dtype)
+    assert sorted(found) == sorted(reference)
+    what, error = worst(found, reference, UNITS[dtype])
+    assert error < THRESHOLD, what
+
+
+@each_problem
+@precision
+def test_arrays_out_are_of_the_library_and_type_that_came_in(name, library, dtype):
+    kind, wanted = type(library.asarray([1.0])), getattr(library, dtype)
+    found = chain(name, library, dtype)
+    wrong = {k: (type(v), getattr(v, "dtype", None)) for k, v in found.items() if not (isinstance(v, kind) and v.dtype == wanted)}
+    assert {k: kind for k, (kind, _) in wrong.items()} == {k: float for k in found if k.startswith("trace of")}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_on_every_library(activation, library):
+    reference = chain("qtensor", np, "float64", activation=activation, each=2)
+    what, error = worst(chain("qtensor", library, "float64", activation=activation, each=2), reference, UNITS["float64"])
+    assert error < THRESHOLD, what
+
+
+@pytest.mark.parametrize("other", ["theta", "points", "some points", "operand"])
+def test_arrays_of_two_libraries_are_refused(other, library):
+    """No copy is made behind anybody's back."""
+    c = case("wave")
+    foreign = torch if library is not torch else np
+    mine, theirs = (lambda x: library.asarray(x, dtype=library.float64)), (lambda x: foreign.asarray(x, dtype=foreign.float64))
+    theta = (theirs if other == "theta" else mine)(c.theta)
+    points = {
+        k: (theirs if other == "points" or (other, k) == ("some points", "velocity") else mine)(x) for k, x in c.points.items()
+    }
+    with pytest.raises(InvalidInput, match="arrays of one library"):
+        _ = rn.linearize(c.problem, c.network, theta, points).jacobian @ theirs(c.theta)
+
+
+@precision
+def test_planted_fault_half_the_digits_are_seen(dtype):
+    """Mistake 19 of the audit: single precision where double is promised (and half where single is)."""
+    reference, lower = chain("wave", np, "float64"), {"float64": "float32", "float32": "float16"}[dtype]
+    lossy = {k: np.asarray(v, dtype=lower).astype(float) for k, v in reference.items()}
+    assert worst(lossy, reference, UNITS[dtype])[1] > THRESHOLD
