@@ -9,10 +9,12 @@ from .estimation import average, moments, probes, sketch
 from .kernel.direct import DirectLinearization
 from .kernel.linearization import linearize
 from .kernel.ntk import ntk, ntk_block, ntk_diagonal, ntk_product, ntk_spectrum, ntk_traces
+from .training import History, train
 
 __all__ = [
     "MLP",
     "DirectLinearization",
+    "History",
     "InvalidInput",
     "average",
     "linearize",
@@ -26,6 +28,7 @@ __all__ = [
     "probes",
     "problems",
     "sketch",
+    "train",
     "weights",
 ]
 

@@ -20,7 +20,7 @@ PLACES = {
     "random": RNG.normal(scale=2, size=24),
     "tiny": np.array([1e-3, 1e-8, 1e-200, -1e-200, 5e-324, -1e-3]),
     "zero": np.array([0.0, -0.0]),
-    "saturated": np.array([s * x for x in (18.0, 19.0, 40.0, 300.0, 700.0) for s in (1, -1)]),
+    "saturated": np.array([s * x for x in (18.0, 19.0, 40.0, 300.0, 700.0, 800.0) for s in (1, -1)]),
 }
 registered = pytest.mark.parametrize("name", ACTIVATIONS)
 everywhere = pytest.mark.parametrize("place", PLACES)

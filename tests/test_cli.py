@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -177,6 +178,14 @@ def test_help_teaches_every_weighting(capsys: pytest.CaptureFixture[str]) -> Non
     lessons = [(inspect.getdoc(kind) or "").splitlines()[0] for kind in WEIGHTINGS.values()]
     assert [lesson for lesson in lessons if lesson not in out] == []
     assert "refntk train wave" in out
+
+
+def test_help_tells_every_number_that_is_taken_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    numbers = {name: p.default for name, p in OPTIONS.items() if type(p.default) in (int, float) and name != "rng"}
+    told = {name: re.search(rf"--{name.replace('_', '-')} [XN] [^-]*?\(default: (\S+)\)", out) for name in numbers}
+    assert {name: match and float(match[1]) for name, match in told.items()} == numbers
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -370,6 +379,7 @@ def test_ctrl_c_before_anything_was_done(
         (["train", "wave", "--set=c"], "real number"),
         (["train", "wave", "--set=c=fast"], "real number"),
         (["train", "wave", "--set=speed=2"], "speed"),
+        (["train", "wave", "--set=name=2"], "name"),
         (["train", "wave", "--count=interior=many"], "--count: invalid pair value"),
         (["train", "wave", "--count=inside=3"], "inside"),
         (["train", "wave", "--resume", "--force"], "--force"),

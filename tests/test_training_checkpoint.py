@@ -145,13 +145,13 @@ def test_other_functions_h_are_told_apart(tmp_path):
     options = {"weighting": "spaced", "checkpoint": tmp_path / "run.npz"}
     run(6, h=lambda t: 5.0 * t**0.5, **options)
     assert run(7, h=lambda t: 5.0 * t**0.5, resume=True, **options).config["completed"] == 7
-    with pytest.raises(InvalidInput, match="^h: "):
+    with pytest.raises(InvalidInput, match=r"^h: "):
         run(8, h=lambda t: 6.0 * t**0.5, resume=True, **options)
 
 
 def test_fewer_steps_than_made_are_refused(tmp_path):
     run(9, checkpoint=tmp_path / "run.npz")
-    with pytest.raises(InvalidInput, match="^steps: got 6; .* made 9 already"):
+    with pytest.raises(InvalidInput, match=r"^steps: got 6; .* made 9 already"):
         run(6, checkpoint=tmp_path / "run.npz", resume=True)
 
 

@@ -27,10 +27,12 @@ def path(tmp_path):
     return tmp_path / "run.npz"
 
 
+def content(arrays):
+    return {name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}
+
+
 def same(left, right):
-    return left.keys() == right.keys() and all(
-        left[k].dtype == right[k].dtype and left[k].shape == right[k].shape and left[k].tobytes() == right[k].tobytes() for k in left
-    )
+    return content(left) == content(right)
 
 
 def test_what_is_written_is_read(path):
@@ -221,7 +223,7 @@ def test_what_stood_there_survives(path, monkeypatch, failure):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="could not write .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"could not write .*nowhere"):
         files.write(tmp_path / "nowhere" / "run.npz", SCHEMA, {}, {})
 
 

@@ -17,15 +17,14 @@ def made(**options):
     return train(PROBLEM, NETWORK, NETWORK.init(rng=17), **({"steps": 5, "record": 2, "samples": 3} | options))
 
 
+def content(history, but):
+    arrays = {name: (array.dtype, array.shape, array.tobytes()) for name, array in history.arrays().items()}
+    return {name: value for name, value in (history.config | arrays).items() if name not in but}
+
+
 def equal(left, right, *, but=()):
-    """Whether two histories hold the same bytes."""
-    a, b = left.arrays(), right.arrays()
-    config = {name for name in left.config if name not in but}
-    return (
-        a.keys() == b.keys()
-        and all(a[k].dtype == b[k].dtype and a[k].shape == b[k].shape and a[k].tobytes() == b[k].tobytes() for k in a if k not in but)
-        and {name: left.config[name] for name in config} == {name: right.config[name] for name in right.config if name not in but}
-    )
+    """Whether two histories hold the same bytes and the same configuration."""
+    return content(left, but) == content(right, but)
 
 
 @pytest.mark.parametrize("weighting", WEIGHTINGS)

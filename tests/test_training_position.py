@@ -71,5 +71,5 @@ def test_nothing_is_computed_twice(monkeypatch):
     original = module.linearize
     monkeypatch.setattr(module, "linearize", lambda *args, **options: calls.append(1) or original(*args, **options))
     at = position("wave")
-    at.traces, at.losses, at.gradient(weights(at)), at.pull(at.lin.residual)  # noqa: B018
+    at.traces, at.losses, at.gradient(weights(at)), at.pull(at.lin.residual)
     assert len(calls) == 1

@@ -89,7 +89,16 @@ def test_every_pair_runs_and_its_options_are_json(optimizer, weighting):
 
 
 def test_a_function_h_is_kept_by_its_values():
-    assert short(weighting="spaced", h=lambda t: 3.0 + t).config["h"] == [3.0, 4.0, 13.0, 103.0, 1003.0, 10003.0, 100003.0, 1000003.0]
+    assert short(weighting="spaced", h=lambda t: 3.0 + t).config["h"] == [
+        3.0,
+        4.0,
+        13.0,
+        103.0,
+        1003.0,
+        10003.0,
+        100003.0,
+        1000003.0,
+    ]
 
 
 def test_numpy_numbers_are_numbers():

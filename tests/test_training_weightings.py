@@ -109,9 +109,7 @@ def claimed_variance(K, blocks, d):
     """2 (‖K_kk‖² - Σ K_ii²) + Σ_m (d_m / d_k)² ‖K_km‖² for every term."""
     blocks = list(blocks.values())
     own = [2 * (np.sum(K[b, b] ** 2) - np.sum(np.diag(K)[b] ** 2)) for b in blocks]
-    cross = [
-        sum((d[m] / d[k]) ** 2 * np.sum(K[b, c] ** 2) for m, c in enumerate(blocks) if m != k) for k, b in enumerate(blocks)
-    ]
+    cross = [sum((d[m] / d[k]) ** 2 * np.sum(K[b, c] ** 2) for m, c in enumerate(blocks) if m != k) for k, b in enumerate(blocks)]
     return np.add(own, cross)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from .compare import compare, table
+from .compare import BOUND, SCHEMA, check, compare, document, rotation, table
 from .machine import added_bytes, environment, fresh, memory
 from .timing import PAUSE, ROUNDS, WARMUPS, Call, Measurement, alternate
 from .workloads import WORKLOADS, Answer, Case, disagreement, gemms
 
 __all__ = [
+    "BOUND",
     "PAUSE",
     "ROUNDS",
+    "SCHEMA",
     "WARMUPS",
     "WORKLOADS",
     "Answer",
@@ -18,11 +20,14 @@ __all__ = [
     "Measurement",
     "added_bytes",
     "alternate",
+    "check",
     "compare",
     "disagreement",
+    "document",
     "environment",
     "fresh",
     "gemms",
     "memory",
+    "rotation",
     "table",
 ]

@@ -14,8 +14,6 @@ SCHEMA = "refntk.bench/1"
 BOUND = ("gemms", "bare")
 TOLERANCE = 1e-10  # how far answers may lie apart and still be called the same
 
-COLUMN = 28  # characters
-
 Row = dict[str, Any]
 
 
@@ -102,13 +100,14 @@ def table(document: Mapping[str, Any], /) -> str:
         "",
     ]
     names = list(dict.fromkeys(row["candidate"] for row in rows if (row["workload"], row["candidate"]) != BOUND))
-    width = max(len(row["workload"]) for row in rows) + 2
-    lines.append(" " * width + "".join(f"{name:>{COLUMN}}" for name in names))
-    bound = next(row for row in rows if (row["workload"], row["candidate"]) == BOUND)
-    lines.append(f"{BOUND[0]:<{width}}{_cell(bound):>{COLUMN}}")
-    found = {(row["workload"], row["candidate"]): _cell(row) for row in rows}
-    for workload in dict.fromkeys(row["workload"] for row in rows if row["workload"] != BOUND[0]):
-        lines.append(f"{workload:<{width}}" + "".join(f"{found.get((workload, name), '-'):>{COLUMN}}" for name in names))
+    found = {(row["workload"], row["candidate"]): _cell(row) for row in reversed(rows)}  # of several bounds the first
+    columns = [["", BOUND[0], *(w for w in dict.fromkeys(row["workload"] for row in rows) if w != BOUND[0])]]
+    columns += [[name, *(found.get((workload, name), "") for workload in columns[0][1:])] for name in names]
+    columns[1][1] = found[BOUND]
+    widths = [max(map(len, column)) + 2 for column in columns]
+    for first, *rest in zip(*columns, strict=True):
+        cells = "".join(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        lines.append(f"{first:<{widths[0]}}{cells}".rstrip())
     return "\n".join(lines)
 
 

@@ -7,7 +7,7 @@ be checked first.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -22,6 +22,7 @@ from ..calculus.network import MLP
 from ..estimation import probes
 from ..kernel import ntk as kernel
 from ..problems.base import Problem
+from ..problems.domain import Count
 from ..training.position import Position
 from ..training.weightings import Sketched
 from ..weights import trace_ratio
@@ -44,6 +45,21 @@ class Case:
     points: Mapping[str, Array]
     engine: str = "reference"
 
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        sizes: Sequence[int],
+        /,
+        *,
+        counts: Mapping[str, Count] | None = None,
+        engine: str = "reference",
+        rng: int = 17,
+    ) -> Case:
+        """A tanh network of these sizes on normalised inputs, Xavier parameters, and points as `problem.sample` draws them."""
+        network = MLP(sizes, **problem.normalization)  # type: ignore[arg-type]
+        return cls(problem, network, network.init(rng=rng), problem.sample(rng=rng, counts=counts), engine)
+
     def at(self) -> Position:
         """The residual at θ, nothing computed yet."""
         return Position(self.problem, self.network, self.theta, self.points, "sum", self.engine)
@@ -60,7 +76,7 @@ class Case:
         options: dict[str, Any] = {
             name: getattr(net, name) for name in ("activation", "output_scale", "parametrization", "shift", "scale")
         }
-        small = MLP([net.inputs, *[TINY] * (len(net.sizes) - 2), net.outputs], **options)
+        small = MLP([net.inputs, *(min(width, TINY) for width in net.sizes[1:-1]), net.outputs], **options)
         points = {name: x[:TINY, :] for name, x in self.points.items()}
         return replace(self, network=small, theta=self.theta[: small.size], points=points)
 

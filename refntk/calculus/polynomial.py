@@ -87,5 +87,9 @@ class Polynomial:
 
 
 def symbols(count: int) -> tuple[Polynomial, ...]:
-    """The variables themselves, as `count` polynomials; `x, y = symbols(2)`."""
+    """The variables themselves, as `count` polynomials.
+
+    >>> [variable.terms for variable in symbols(2)]
+    [(((1, 0), 1),), (((0, 1), 1),)]
+    """
     return tuple(Polynomial.collect([(tuple(int(i == j) for j in range(count)), 1)], count) for i in range(count))

@@ -57,7 +57,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
         flag, default = "--" + name.replace("_", "-"), DEFAULTS[name]
         kind = kind or {"type": type(default), "metavar": "X" if isinstance(default, float) else "N"}
         shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        told += "" if default in (None, True, False) else f" (default: {shown})"
+        told += "" if default is None or isinstance(default, bool) else f" (default: {shown})"
         group.add_argument(flag, dest=name, default=argparse.SUPPRESS, help=told, **kind)
 
     def named(known: Iterable[str]) -> dict[str, Any]:

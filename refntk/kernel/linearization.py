@@ -184,6 +184,7 @@ def linearize(
     if not isinstance(problem, Problem):
         raise InvalidInput("problem", type(problem).__name__, "pass a problem: refntk.problems.get(name)")
     theta = arrays.as_floats("theta", theta)
+    chosen = engines.get(engine, xp=arrays.namespace(theta))
     if isinstance(problem, DirectProblem):
         return direct.linearize(problem, network, theta, points, scaling=scaling, quadrature=quadrature)
     if not isinstance(network, MLP):
@@ -210,7 +211,7 @@ def linearize(
         scaling,
         row_scales(problem, checked, scaling, quadrature),
         blocks(problem, checked),
-        engines.get(engine, xp=xp),
+        chosen,
         xp,
         collapse,
     )

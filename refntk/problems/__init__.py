@@ -47,7 +47,7 @@ def names() -> list[str]:
     return list(_registry())
 
 
-def get(name: str, **parameters: Any) -> Problem:
+def get(name: str, /, **parameters: Any) -> Problem:
     """The problem of that name; keyword arguments override the PDE's parameters.
 
     Raises `UnknownNameError` for a name, `InvalidInput` for a parameter that does not exist or a value that it does not admit.

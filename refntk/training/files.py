@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import struct
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ from ..errors import DamagedFile
 DTYPES = ("float64", "float32", "int64", "uint8")
 MEMBERS = 1000  # more than this many arrays no file of ours holds
 META_BYTES = 2**20
-DISTRUST = (zipfile.BadZipFile, OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, OverflowError, TypeError)
+DISTRUST = (  # what zipfile, NumPy and json raise on bytes that are not theirs
+    *(zipfile.BadZipFile, struct.error, OSError, EOFError, RuntimeError),
+    *(ValueError, TypeError, LookupError, ArithmeticError),
+)
 
 
 @contextmanager

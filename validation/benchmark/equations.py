@@ -9,6 +9,7 @@ from math import pi
 
 
 def wave(p, xp):
+    """`u_tt = c² u_xx`, two initial conditions, zero at the ends."""
     return {
         "interior": lambda D, x: D(1, 1) - p.c**2 * D(0, 0),
         "initial": lambda D, x: D() - xp.sin(pi * x[..., :1]) - xp.sin(4 * pi * x[..., :1]) / 2,
@@ -18,6 +19,8 @@ def wave(p, xp):
 
 
 def qtensor(p, xp):
+    """`q_t = L Δq - (a + 2c |q|²) q` for two outputs, an initial condition, zero on the sides."""
+
     def flow(D, x):
         q = D()
         return D(2) - p.L * (D(0, 0) + D(1, 1)) + (p.a + 2 * p.c * (q * q).sum(-1)[..., None]) * q
@@ -32,6 +35,7 @@ def qtensor(p, xp):
 
 
 def heat(p, xp):
+    """`u_t = k u_xx`, an initial condition, zero at the ends."""
     return {
         "interior": lambda D, x: D(1) - p.diffusivity * D(0, 0),
         "initial": lambda D, x: D() - xp.sin(pi * x[..., :1]),
@@ -40,6 +44,8 @@ def heat(p, xp):
 
 
 def poisson2d(p, xp):
+    """`-Δu = f`, zero on the boundary."""
+
     def interior(D, x):
         return -D(0, 0) - D(1, 1) - 2 * pi**2 * xp.sin(pi * x[..., :1]) * xp.sin(pi * x[..., 1:])
 

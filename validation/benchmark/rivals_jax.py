@@ -1,9 +1,10 @@
 """What a competent user of JAX writes for the same work: float64, everything jitted and compiled before the clock starts.
 
 Parameters are a pytree of layers (not one long vector, whose slices would have to be put together again in every gradient), points
-are arguments (not constants), derivatives in x are forward derivatives of the network at one point, `vmap` makes them matrix products.
-Two ways to take them: "nested", one `jvp` inside the other, and "jet", `jax.experimental.jet`, Taylor mode, for second derivatives
-along one axis. K is `J Jᵀ` with J from `vmap(grad)`, multiplied layer by layer so that no copy of J is put together.
+are arguments (not constants), derivatives in x are forward derivatives of the network at one point, and `vmap` makes matrix
+products of them. Two ways to take them: "nested", one `jvp` inside the other, and "jet", `jax.experimental.jet`, Taylor mode, for
+second derivatives along one axis. K is `J Jᵀ` with J from `vmap(grad)`, multiplied array by array of the parameters, so that J is
+not put together once more.
 """
 
 from functools import cache, partial

@@ -1,9 +1,9 @@
 """What a competent user of PyTorch writes for the same work, in float64, eager as almost everybody runs it.
 
-"autograd": points in one batch, derivatives in x by `autograd.grad(..., create_graph=True)`, the way of nearly all PINN code; it has a
-step and a sample, for per-sample gradients need a loop there. "func": a function of one point with nested reverse derivatives
-(forward over forward and forward over reverse were slower), `vmap`, and for Jacobians `vmap(grad)` or `vmap(jacrev)`.
-First derivatives are taken once and kept for all second ones.
+"autograd": points in one batch, derivatives in x by `autograd.grad(..., create_graph=True)`, the way of nearly all PINN code; it
+has a step and a sample, for per-sample gradients need a loop there. "func": a function of one point with nested reverse derivatives
+(forward over forward and forward over reverse were slower), `vmap`, and for Jacobians `vmap(grad)` or, where a point has several
+rows, `vmap(jacrev)`. First derivatives are taken once and kept for all second ones.
 """
 
 from functools import cache, partial
