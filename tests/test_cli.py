@@ -4,6 +4,7 @@ import inspect
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -377,6 +378,7 @@ def test_ctrl_c_before_anything_was_done(
         (["train", "wave", "--lr=-1"], "lr"),
         (["train", "wave", "--decay=0.9"], "--decay: invalid decay value"),
         (["train", "wave", "--set=c"], "real number"),
+        (["train", "wave", "--set==3"], "--set"),
         (["train", "wave", "--set=c=fast"], "real number"),
         (["train", "wave", "--set=speed=2"], "speed"),
         (["train", "wave", "--set=name=2"], "name"),
@@ -428,6 +430,14 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(training, "train", broken)
     with pytest.raises(RuntimeError, match="a mistake of ours"):
         main(tiny(tmp_path))
+
+
+def test_the_package_runs_as_a_module(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["refntk", "problems", "wavee"])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("refntk", run_name="__main__")
+    assert stop.value.code == cli.USAGE
+    assert "did you mean 'wave'" in capsys.readouterr().err
 
 
 # In a process of its own

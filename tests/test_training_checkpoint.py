@@ -71,7 +71,7 @@ import sys
 import refntk as rn
 from refntk.training import train
 problem, network = rn.problems.get("poisson1d"), rn.MLP([1, 4, 1])
-train(problem, network, network.init(rng=17), steps=1000, weighting="sketched", samples=3, record=7,
+train(problem, network, network.init(rng=17), steps=400, weighting="sketched", samples=3, record=7,
       checkpoint=sys.argv[1], checkpoint_every=5, resume=True)
 """
 
@@ -84,14 +84,14 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
         deadline = time.monotonic() + 60
         while not path.exists() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.01)
-        time.sleep(random.uniform(0.0, 0.5))
+        time.sleep(random.uniform(0.0, 0.3))
         process.kill()
         process.wait()
         assert path.exists()
     options = {"weighting": "sketched", "samples": 3, "record": 7}
     theta = NETWORK.init(rng=17)
-    resumed = train(PROBLEM, NETWORK, theta, steps=1000, checkpoint=path, resume=True, **options)
-    straight = train(PROBLEM, NETWORK, theta, steps=1000, **options)
+    resumed = train(PROBLEM, NETWORK, theta, steps=400, checkpoint=path, resume=True, **options)
+    straight = train(PROBLEM, NETWORK, theta, steps=400, **options)
     assert equal(resumed, straight, but=OWN)
 
 

@@ -1,3 +1,4 @@
+import copy
 import errno
 import io
 import json
@@ -181,7 +182,7 @@ def test_a_file_that_would_expand_is_refused_before_it_does(tmp_path):
 def test_members_that_claim_more_than_the_file_holds_are_refused(path):
     """Entries of a zip's directory may all point at the same bytes."""
     with zipfile.ZipFile(path) as archive:
-        doubled = archive.infolist() * 2
+        doubled = [copy.copy(info) for info in archive.infolist() * 2]
     for i, info in enumerate(doubled):
         info.filename = f"a{i}.npy"
 
@@ -189,7 +190,7 @@ def test_members_that_claim_more_than_the_file_holds_are_refused(path):
         def infolist(self):
             return doubled
 
-    with pytest.raises(ValueError, match="members"):
+    with pytest.raises(ValueError, match="claim more"):
         files._directory(Archive(), path.stat().st_size)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `refntk problems | train`. A subcommand is one function, listed in `COMMANDS`.
+"""The command line: `refntk problems | train | bench`. A subcommand is one function, listed in `COMMANDS`.
 
 Such a function takes its parser, declares its arguments there, and returns what runs on them; its docstring is its help.
 """
@@ -14,11 +14,12 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from ..errors import InvalidInput, MissingDependency
+from .bench import bench
 from .problems import problems
 from .train import train
 
 Run = Callable[[argparse.Namespace], int]  # returns the exit code
-COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train)
+COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, bench)
 
 OK, OTHER, USAGE, INTERRUPTED = 0, 1, 2, 130
 EPILOG = """\

@@ -29,7 +29,7 @@ def train(
     *,
     steps: int,
     optimizer: str = "adam",
-    lr: float = 2e-3,
+    lr: float = 3e-3,
     decay: tuple[float, int] | None = (0.9, 1000),
     weighting: str = "trace",
     every: int | None = None,

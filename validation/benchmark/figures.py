@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from refntk.plots import PALETTE, WIDTH, save
 
@@ -91,10 +92,13 @@ def grown(document):
                 y = np.array([row["median" if kind == "seconds" else "bytes"] for row in mine], dtype=float)
                 slope = slopes[kind]
                 told = workload if slope is None else f"{workload}: slope {slope['all']:.2f}"
-                axes.loglog(x, y, "o", color=PALETTE[i], label=told)
+                axes.loglog(x[y > 0], y[y > 0], "o", color=PALETTE[i], label=told)
                 if slope is not None:
                     middle = np.exp(np.log(x).mean()), np.exp(np.log(y).mean())
                     axes.loglog(x, middle[1] * (x / middle[0]) ** slope["all"], color=PALETTE[i], linewidth=1)
+            axes.set_xticks(x, [f"{value:g}" for value in x])
+            axes.set_xticks([], minor=True)
+            axes.yaxis.set_minor_formatter(NullFormatter())
             axes.set_xlabel(NAMES[axis])
             axes.set_ylabel(label if column == 0 else "")
             axes.legend(fontsize="x-small", frameon=False)
