@@ -34,15 +34,28 @@ def ntk(lin: Linearization, /) -> Array:
     """
     xp = arrays.namespace(lin.residual)
     K = arrays.zeros((lin.shape[0], lin.shape[0]), lin.residual, xp=xp)
+
+    def fill(pair: tuple[slice, list[RowFactors], slice, list[RowFactors]]) -> None:
+        rows, left, columns, right = pair
+        block = _gram(lin, left, right, xp)
+        if rows == columns:
+            block = (block + block.T) / 2
+        else:
+            K[columns, rows] = block.T
+        K[rows, columns] = block
+
+    for _ in (lin.engine.map if lin.compact else map)(fill, _pairs(lin)):
+        pass
+    return K
+
+
+def _pairs(lin: Linearization) -> Iterator[tuple[slice, list[RowFactors], slice, list[RowFactors]]]:
+    """Tiles of rows against themselves and all later ones."""
     held = list(_tiles(lin)) if lin.compact else None
     for i, (rows, left) in enumerate(held or _tiles(lin)):
-        block = _gram(lin, left, left, xp)
-        K[rows, rows] = (block + block.T) / 2
+        yield rows, left, rows, left
         for columns, right in held[i + 1 :] if held else _tiles(lin, after=rows.stop):
-            block = _gram(lin, left, right, xp)
-            K[rows, columns] = block
-            K[columns, rows] = block.T
-    return K
+            yield rows, left, columns, right
 
 
 def ntk_block(lin: Linearization, row_term: str, column_term: str, /) -> Array:
