@@ -48,11 +48,11 @@ HOMES = {
 class Engine:
     """The primitives of one engine; each is documented where the reference defines it.
 
-    `map(function, items)` runs a function over stretches of rows, in order; `tile(points)` says how long a stretch should be.
+    `map(function, items)` runs a function over stretches of rows, in order; `tile(points, bytes_each)` says how long they should be.
     """
 
     name: str
-    tile: Callable[[int], int]
+    tile: Callable[[int, int], int]
     map: Callable[..., Iterable[Any]]
     forward: Callable[..., Any]
     tangent: Callable[..., Any]

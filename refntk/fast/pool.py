@@ -18,12 +18,17 @@ from typing import Any
 import numba
 from threadpoolctl import ThreadpoolController
 
-MOST_POINTS = 256  # a stretch longer than this leaves the second-level cache
+SHARED_BYTES = 2**22  # a term whose tape is smaller is not worth a second thread
+MOST_BYTES = 2**25  # and a longer stretch than this leaves the caches
 
 
-def tile(points: int) -> int:
-    """How many points a stretch has: half a term, between 32 and 256, whatever the number of threads."""
-    return min(MOST_POINTS, max(32, -(-points // 2)))
+def tile(points: int, size: int) -> int:
+    """How many points a stretch has, from the bytes of tape a point leaves: half a term, whatever the number of threads.
+
+    Terms with little work stay whole, for every stretch costs some 100 µs of Python; large ones are cut further.
+    """
+    halves = 2 if points * size > SHARED_BYTES else 1
+    return -(-points // max(halves, -(-points * size // MOST_BYTES)))
 
 
 @cache

@@ -49,8 +49,8 @@ class RowFactors:
         return xp.concat([xp.reshape(W, (n * m, fan_in * fan_out)), b], axis=1)
 
 
-def tile(points: int) -> int:
-    """How many points of a term to carry through the network at once: all of them, if memory allows."""
+def tile(points: int, size: int) -> int:
+    """How many points of a term, `size` bytes each, to carry through the network at once: all, if memory allows."""
     return points
 
 

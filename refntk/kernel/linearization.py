@@ -55,7 +55,8 @@ class NetworkLinearization:
         for term in self.problem.terms:
             points, scale, start = self.points[term.name], self.scales[term.name], self.blocks[term.name].start
             whole = Patch(term, self.network, points, scale, self.blocks[term.name], self.collapse)
-            stride = max(1, min(self.engine.tile(points.shape[0]), self.tape_bytes // self._bytes_per_point(whole)))
+            size = self._bytes_per_point(whole)
+            stride = max(1, min(self.engine.tile(points.shape[0], size), self.tape_bytes // size))
             for low in range(0, points.shape[0], stride):
                 high = min(low + stride, points.shape[0])
                 part = scale if isinstance(scale, float) else scale[low:high]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class Patch:
     rows: slice
     collapse: bool | None = None
 
-    @property
+    @cached_property
     def jet(self) -> jets.Jet:
         """The jet from which the term's operators are read off."""
         return jets.jet(self.term.operators, self.collapse)

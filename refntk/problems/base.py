@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -76,6 +77,11 @@ class Problem:
     source: ClassVar[tuple[str, str]]
     coordinates: ClassVar[tuple[str, ...]]
     outputs: ClassVar[int] = 1
+
+    def __init_subclass__(cls) -> None:
+        terms = cls.__dict__.get("terms")
+        if isinstance(terms, property) and terms.fget is not None:  # operators are algebra: done once per problem, not per step
+            cls.terms = property(lru_cache(maxsize=32)(terms.fget), doc=terms.__doc__)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         for parameter in fields(self):

@@ -153,9 +153,13 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     assert found[1] == found[2]
 
 
-@pytest.mark.parametrize("points", [1, 31, 32, 33, 300, 10_000])
-def test_tiles_are_bounded(points):
-    assert 1 <= min(points, pool.tile(points)) <= pool.MOST_POINTS
+@pytest.mark.parametrize("size", [100, 30_000, 10**9])
+@pytest.mark.parametrize("points", [1, 31, 300, 10_000])
+def test_stretches_are_bounded_and_share_large_terms(points, size):
+    tile = pool.tile(points, size)
+    assert 1 <= tile <= points
+    assert tile == 1 or tile * size <= pool.MOST_BYTES + size
+    assert (tile == points) == (points == 1 or points * size <= pool.SHARED_BYTES)
 
 
 def test_single_precision_keeps_its_type():
