@@ -25,7 +25,7 @@ from ..training.settings import seed_of
 from ..training.weightings import WEIGHTINGS
 from . import result
 
-WIDTH, DEPTH, STEPS, WEIGHTING, SEED = 100, 3, 10_000, "sketched", 17
+WIDTH, DEPTH, STEPS, WEIGHTING, SEED = 100, 3, 6_000, "sketched", 17
 OPTIONS = {name: p.default for name, p in inspect.signature(training.train).parameters.items() if p.kind is p.KEYWORD_ONLY}
 DEFAULTS = OPTIONS | {"weighting": WEIGHTING}  # the command shows what sketching does
 
