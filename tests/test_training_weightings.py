@@ -172,6 +172,11 @@ def test_a_trace_that_is_not_positive_never_becomes_a_weight():
         list(walk(sketched(alpha=1.0, samples=1, balance=False), steps=60))
 
 
+def test_a_step_too_large_is_named_among_the_remedies():
+    with pytest.raises(TraceError, match=r", or lower dt=10.0"):
+        list(walk(sketched(dt=10.0, samples=1), steps=60))
+
+
 def test_no_sample_between_multiples_of_every():
     states = [state for _, state in walk(sketched(every=3))]
     changed = [not np.array_equal(a["average"], b["average"]) for a, b in itertools.pairwise(states)]

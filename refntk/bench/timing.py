@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from ..errors import InvalidInput
 
 ROUNDS, WARMUPS = 9, 2
-PAUSE = 0.05  # seconds; OpenBLAS's workers have gone to sleep by then
+PAUSE = 0.2  # seconds; a numba step 50 ms behind a threaded product took 91 ms, 100 ms behind it and later 67 ms (wave, width 500)
 SHORTEST = 0.01  # seconds; what takes less is called several times in a row and the time divided
 
 Call = Callable[[], Any]

@@ -93,7 +93,7 @@ class Sketched:
                     f"averaged trace of term {name!r}",
                     float(trace),
                     f"no weight follows from it at step {t}; lower alpha={self.alpha}, raise samples={self.samples}, "
-                    "or use balance=True with probe='rademacher'",
+                    "use balance=True with probe='rademacher'" + ("" if self.dt is None else f", or lower dt={self.dt}"),
                 )
         return {"weights": ratio(at, dict(zip(at.lin.blocks, average.tolist(), strict=True))), "average": average}
 
