@@ -48,7 +48,7 @@ HOMES = {
 class Engine:
     """The primitives of one engine; each is documented where the reference defines it.
 
-    `map(function, items)` runs a function over stretches of rows, in order; `tile(points, bytes_each)` says how long they should be.
+    `map(function, items)` runs a function over stretches of rows, in order; `tile(points, bytes_each)` how long they should be.
     """
 
     name: str
