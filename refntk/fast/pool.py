@@ -4,6 +4,10 @@ Threaded BLAS and threaded elementwise loops fight for the cores: OpenBLAS's wor
 loop that takes 0.1 ms alone takes 8 to 30 ms right behind one. So there is one pool, every thread of it calls a BLAS that is held
 to one thread, and everything (products, activations, Gram sums) scales with the pool instead of the products alone. The cuts do not
 depend on the number of threads and sums run in a fixed order, so the bits are the same for any number of them.
+
+Measured before it was chosen (wave equation, 3 × 500, two cores, OpenBLAS held to AVX2): the products of one step take 57 ms with a
+threaded BLAS and 57 ms as two single-threaded streams, so nothing is lost; a step takes 67 ms alone or 100 ms behind a threaded
+product, 91 ms if it begins 50 ms behind one, when the workers still spin.
 """
 
 from __future__ import annotations
