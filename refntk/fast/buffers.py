@@ -1,8 +1,8 @@
 """Memory that is used again: arrays whose bytes return to a shelf when the last view of them is gone.
 
-A training step asks for the same few megabytes over and over. Left to the allocator they go back to the system each time, and the
-page faults of taking them anew cost more than the arithmetic on them (measured at the wave problem's paper size: half of every
-activation pass). Ownership stays with whoever holds a view, so nothing is overwritten under a linearization still in use.
+A training step asks for the same few megabytes over and over. Left to the allocator they go back to the system each time, and page
+faults bring them anew: a step of the wave problem at the paper's size then takes 78 ms where it takes 67 (medians of 12 in turns,
+two cores, OpenBLAS held to AVX2). Ownership stays with whoever holds a view, so nothing is overwritten under a linearization still in use.
 """
 
 from __future__ import annotations

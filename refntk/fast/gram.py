@@ -13,7 +13,6 @@ from numba import njit
 from ..arrays import Array, Namespace
 from ..kernel.gram import RowFactors
 from . import pool
-from .blas import add_product
 from .buffers import empty
 
 REORDER = {"reassoc", "contract"}  # lets a dot product use vector lanes; the order is fixed when the kernel is compiled
@@ -138,11 +137,16 @@ def _blocks(shapes: tuple[tuple[int, int], ...], cores: int) -> int:
 def _fill(task: Any) -> None:
     """One block of rows of dW, and with the first block all of db."""
     layer, block, W, b = task
+    spare = empty((block.stop - block.start, W.shape[2]), W.dtype)
     for s in range(W.shape[0]):
         total = W[s, block]
         for i, f in enumerate(layer):
             D = np.ascontiguousarray(f.D[:, s]).reshape(-1, f.D.shape[-1])
-            add_product(f.A.reshape(-1, f.A.shape[-1]), block, D, total, keep=i > 0)
+            A = f.A.reshape(-1, f.A.shape[-1])[:, block]
+            if i == 0:
+                np.dot(A.T, D, out=total)
+            else:
+                total += np.dot(A.T, D, out=spare)
         if layer[0].scale != 1.0:
             total *= layer[0].scale
         if block.start == 0:

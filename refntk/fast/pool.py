@@ -23,13 +23,13 @@ import numba
 from threadpoolctl import ThreadpoolController
 
 SHARED_BYTES = 2**22  # a term whose tape is smaller is not worth a second thread
-MOST_BYTES = 2**25  # and a longer stretch than this leaves the caches
+MOST_BYTES = 2**25  # and no stretch leaves much more than this
 
 
 def tile(points: int, size: int) -> int:
     """How many points a stretch has, from the bytes of tape a point leaves: half a term, whatever the number of threads.
 
-    Terms with little work stay whole, for every stretch costs some 100 µs of Python; large ones are cut further.
+    Terms with little work stay whole, for every stretch costs Python; large ones are cut further.
     """
     halves = 2 if points * size > SHARED_BYTES else 1
     return -(-points // max(halves, -(-points * size // MOST_BYTES)))
