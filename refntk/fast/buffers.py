@@ -2,7 +2,8 @@
 
 A training step asks for the same few megabytes over and over. Left to the allocator they go back to the system each time, and page
 faults bring them anew: a step of the wave problem at the paper's size then takes 78 ms where it takes 67 (medians of 12 in turns,
-two cores, OpenBLAS held to AVX2). Ownership stays with whoever holds a view, so nothing is overwritten under a linearization still in use.
+two cores, OpenBLAS held to AVX2). Ownership stays with whoever holds a view, so nothing is overwritten under a linearization that
+is still in use.
 """
 
 from __future__ import annotations
