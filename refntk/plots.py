@@ -12,9 +12,9 @@ import numpy as np
 
 from .calculus.network import MLP
 from .errors import InvalidInput, MissingDependency, UnknownNameError
+from .files import replacing
 from .problems.base import DirectProblem, Problem
 from .training.deviation import full_weights
-from .training.files import replacing
 from .training.history import History
 
 try:

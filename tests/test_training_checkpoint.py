@@ -13,6 +13,7 @@ import pytest
 from test_training_history import equal
 
 import refntk as rn
+from refntk import files
 from refntk.errors import DamagedFile, InvalidInput
 from refntk.training import train
 from refntk.training.optimizers import OPTIMIZERS
@@ -175,7 +176,6 @@ def test_a_history_is_no_checkpoint(tmp_path):
 
 
 def test_an_array_of_no_state_is_refused(tmp_path, monkeypatch):
-    from refntk.training import files
     from refntk.training.checkpoint import SCHEMA
 
     run(6, checkpoint=tmp_path / "run.npz")

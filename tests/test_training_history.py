@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 import refntk as rn
+from refntk import files
 from refntk.errors import DamagedFile
-from refntk.training import History, files, train
+from refntk.training import History, train
 from refntk.training.history import PER_TERM, SCHEMA, SERIES
 from refntk.training.weightings import WEIGHTINGS
 

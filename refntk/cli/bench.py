@@ -10,8 +10,8 @@ from pathlib import Path
 from .. import engine as engines
 from .. import problems
 from ..errors import InvalidInput
+from ..files import replacing
 from ..problems.base import DirectProblem
-from ..training.files import replacing
 
 ROUNDS = 9
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from ..calculus.network import MLP
 from ..errors import InvalidInput
+from ..files import replacing
 from ..problems.base import Problem
 from ..training import History
 from ..training.deviation import full_weights, median_deviation
-from ..training.files import replacing
 
 FORMATS = ("png", "svg")
 

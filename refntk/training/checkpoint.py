@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..errors import DamagedFile, InvalidInput
-from . import files
 from .history import History
 
 SCHEMA = "refntk checkpoint 1"

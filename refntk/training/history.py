@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..errors import DamagedFile
-from . import files
 
 SCHEMA = "refntk history 1"
 Row = dict[str, Any]  # one recorded step: column -> number, (K,) array or, for eigenvalues, (n,) array

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import refntk as rn
 from refntk import bench
-from refntk.training.files import replacing
+from refntk.files import replacing
 
 HERE = Path(__file__).parent
 ENGINES = ("reference", "numba")

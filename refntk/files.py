@@ -19,7 +19,7 @@ from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from ..errors import DamagedFile
+from .errors import DamagedFile
 
 DTYPES = ("float64", "float32", "int64", "uint8")
 MEMBERS = 1000  # more than this many arrays no file of ours holds

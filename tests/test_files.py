@@ -9,8 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
+from refntk import files
 from refntk.errors import DamagedFile
-from refntk.training import files
 
 SCHEMA = "test 1"
 ARRAYS = {
