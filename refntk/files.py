@@ -149,6 +149,26 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
 
 
+def write_json(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
+    """Writes a JSON object to `path`, crash-safely. Equal contents give equal bytes. Raises `OSError`."""
+    with replacing(path) as file:
+        file.write(json.dumps(values, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n")
+
+
+def read_json(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:
+    """The JSON object at `path`, whose "schema" must be this. Raises `DamagedFile`, `OSError`."""
+    path = Path(path)
+    with open(path, "rb") as file:
+        text = file.read(META_BYTES + 1)
+    try:
+        found = _json(np.frombuffer(text, dtype=np.uint8))
+        if found.get("schema") != schema:
+            raise ValueError(f"it is no {schema}")
+    except DISTRUST as error:
+        raise DamagedFile("path", path, f"the file cannot be trusted ({error}); restore it from a copy") from error
+    return found
+
+
 def _json(text: np.ndarray) -> dict[str, Any]:
     """A JSON object, without NaN and without a name twice."""
 
