@@ -45,7 +45,7 @@ class Place:
 
 
 def place(workers: int = 1, address: str | None = None, /) -> Place:
-    """Where to run: here, in a pool of `workers` processes, or the cluster at an address: "tcp://host:port" or "tls://…" (dask), "mpi".
+    """Where to run: here, in a pool of `workers` processes, or the cluster at "tcp://host:port" or "tls://…" (dask), or "mpi".
 
     Raises `InvalidInput` for what is none of these, `MissingDependency` naming the extra to install.
     """
