@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -16,6 +17,7 @@ from .errors import InvalidInput, MissingDependency, NotFiniteError, ShapeError
 
 Array = Any  # an array of any namespace that follows the array API standard
 Namespace = Any
+Maker = Callable[[str, str, str, str], Callable[..., Any]]  # of a kernel: from its inputs, outputs, body and name
 
 
 def namespace(*arrays: Array) -> Namespace:
@@ -44,6 +46,15 @@ def cupy() -> Namespace:
         raise MissingDependency("CuPy is not installed: pip install 'refntk[gpu]'") from error
 
 
+def elementwise(xp: Namespace) -> Maker | None:
+    """The maker of elementwise kernels that `xp` has: CuPy's, from C++; None for any other namespace.
+
+    >>> elementwise(np) is None
+    True
+    """
+    return import_module("cupy").ElementwiseKernel if array_api_compat.is_cupy_namespace(xp) else None
+
+
 def to_numpy(array: Array) -> np.ndarray:
     """`array` on the host, as NumPy's: for files, figures and SciPy, never inside the mathematics."""
     if array_api_compat.is_cupy_array(array):
@@ -51,6 +62,24 @@ def to_numpy(array: Array) -> np.ndarray:
     if array_api_compat.is_torch_array(array):
         return array.detach().cpu().numpy()
     return np.asarray(array)
+
+
+def scalar(value: Any) -> Any:
+    """An array without axes, or whatever `float` takes, as a Python float; a ball, which is no float, stays a ball.
+
+    >>> scalar(np.sum(np.ones(3)))
+    3.0
+    """
+    return float(value) if hasattr(value, "__float__") else value
+
+
+def root(value: Any) -> Any:
+    """The square root of what `scalar` returns.
+
+    >>> root(4.0)
+    2.0
+    """
+    return math.sqrt(value) if isinstance(value, float) else namespace(value).sqrt(value)
 
 
 def like(values: Any, reference: Array, *, xp: Namespace) -> Array:

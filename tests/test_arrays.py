@@ -2,6 +2,7 @@
 
 import sys
 from importlib.util import find_spec
+from types import ModuleType
 
 import array_api_strict
 import numpy as np
@@ -109,6 +110,19 @@ def test_what_is_not_finite_is_counted(xp, bad):
 @library
 def test_finite_arrays_pass(xp):
     arrays.check_finite("theta", xp.asarray([1.0, 1e308], dtype=xp.float64), xp=xp)
+
+
+@library
+def test_most_libraries_make_no_kernels(xp):
+    assert arrays.elementwise(xp) is None
+
+
+@pytest.mark.parametrize("name", ["cupy", "array_api_compat.cupy"])
+def test_kernels_are_cupys(name, monkeypatch):
+    planted = ModuleType("cupy")
+    planted.ElementwiseKernel = object()
+    monkeypatch.setitem(sys.modules, "cupy", planted)
+    assert arrays.elementwise(ModuleType(name)) is planted.ElementwiseKernel
 
 
 @pytest.mark.skipif(find_spec("cupy") is None, reason="CuPy is not installed")

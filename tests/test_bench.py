@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -270,6 +271,25 @@ def test_who_is_wrong_is_not_timed():
         bench.check(right | {("ntk", "b"): lambda: {"ntk": want["ntk"] * (1 + 1e-9)}}, {"ntk": want})
 
 
+@pytest.mark.parametrize(("error", "single", "right"), [(1e-9, (), False), (1e-3, {"a"}, True), (0.1, {"a"}, False)])
+def test_single_precision_is_allowed_its_rounding_and_no_more(error, single, right):
+    want = {"ntk": np.eye(2)}
+    with nullcontext() if right else pytest.raises(InvalidInput, match="ntk of a"):
+        bench.check({("ntk", "a"): lambda: {"ntk": want["ntk"] * (1 + error)}}, {"ntk": want}, single=single)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_case_is_rounded_and_widened(library):
+    xp = pytest.importorskip(library)
+    case = tiny()
+    there = replace(case, theta=xp.asarray(case.theta), points={name: xp.asarray(x) for name, x in case.points.items()})
+    single = there.cast("float32")
+    wide = single.cast("float64")
+    assert [c.single for c in (there, single, wide)] == [False, True, False]
+    assert all(x.dtype == xp.float32 for x in (single.theta, *single.points.values()))
+    assert np.array_equal(wide.theta, case.theta.astype(np.float32).astype(float))
+
+
 # Documents
 
 
@@ -307,6 +327,16 @@ def test_a_table_has_a_line_for_every_workload():
     assert ntk.split() == ["ntk", "300", "(150)", "3.00", "x", "400", "(200)", "4.00", "x"]
     assert traces.split() == ["traces", "200", "(100)", "2.00", "x"]
     assert traces.index("200") == ntk.index("400")  # under b
+
+
+def test_errors_of_single_precision_stand_under_the_table():
+    timed = {"seconds": [1.0], "median": 1.0, "min": 1.0, "over_gemms": {"median": 1.0}}
+    rows = [{"workload": w, "candidate": c, **timed} for w, c in [("gemms", "bare"), ("ntk", "a"), ("ntk", "b")]]
+    case = {"problem": "wave", "sizes": [2, 1], "p": 3, "rows": {"interior": 5}}
+    errors = {("ntk", "a"): 0.0, ("ntk", "b"): 2e-7, ("traces", "b"): 0.0}
+    agreement = [{"workload": w, "candidate": c, "disagreement": e} for (w, c), e in errors.items()]
+    *_, head, ntk, traces = bench.table({"case": case, "measurements": rows, "agreement": agreement}).splitlines()
+    assert [head.split(), ntk.split(), traces.split()] == [["b"], ["ntk", "2.0e-07"], ["traces", "0.0e+00"]]
 
 
 # The machine
@@ -402,6 +432,17 @@ def test_the_command_times_and_keeps(tmp_path, capsys):
     options = ["--width=4", "--depth=1", counts, "--engines=reference", "--rounds=1", "--quiet", f"--out={out}"]
     assert cli.main(["bench", *options]) == 0
     assert bench.table(json.loads(out.read_text())) in capsys.readouterr().out
+
+
+def test_the_command_tells_the_errors_of_single_precision(capsys):
+    counts = "--counts=interior=3,initial=3,velocity=3,boundary=3"
+    assert cli.main(["bench", "--width=4", counts, "--engines=reference", "--rounds=1", "--quiet", "--dtype=float32"]) == 0
+    times, errors = capsys.readouterr().out.split("largest error against double precision")
+    assert "reference float32" in times
+    found = {words[0]: float(words[1]) for line in errors.splitlines()[3:] if (words := line.split())}
+    assert set(found) == set(bench.WORKLOADS)
+    assert min(found.values()) > 1e-9
+    assert max(found.values()) < 1e-2
 
 
 @pytest.mark.parametrize(
@@ -558,7 +599,9 @@ def test_a_gpu_that_is_there_is_measured(quick, monkeypatch):
     references = {workload: prepare(case)() for workload, prepare in bench.WORKLOADS.items()}
     found = quick.gpu(case, [], references, FAST)
     assert found["device"] == "planted"
-    assert [row["candidate"] for row in found["measurements"]] == ["bare", *["cupy"] * len(bench.WORKLOADS)]
+    count = len(bench.WORKLOADS)
+    assert [row["candidate"] for row in found["measurements"]] == ["bare", *["cupy"] * count, *["cupy float32"] * count]
+    assert {row["candidate"] for row in found["agreement"] if row["disagreement"] > 1e-10} == {"cupy float32"}
 
 
 def test_no_gpu_is_said(quick, monkeypatch):

@@ -70,6 +70,19 @@ class Case:
         signs = probes.rademacher(self.at().lin.shape[0], 1, key=KEY)[:, 0]
         return arrays.like(signs, self.theta, xp=arrays.namespace(self.theta))
 
+    @property
+    def single(self) -> bool:
+        """Whether θ, and so everything, is in less than double precision."""
+        return arrays.namespace(self.theta).finfo(self.theta.dtype).bits < 64
+
+    def cast(self, dtype: str) -> Case:
+        """The same case with θ and points rounded, or widened, to the type of that name."""
+        xp = arrays.namespace(self.theta)
+        kind = getattr(xp, dtype)
+        return replace(
+            self, theta=xp.astype(self.theta, kind), points={name: xp.astype(x, kind) for name, x in self.points.items()}
+        )
+
     def shrunk(self) -> Case:
         """The same kind of work and next to none of it: whatever is compiled or loaded at first use then is."""
         net = self.network
@@ -86,7 +99,8 @@ def unweighted_step(case: Case) -> Call:
 
     def call() -> Answer:
         at = case.at()
-        return {"residual": at.lin.residual, "gradient": at.pull(at.lin.residual)}
+        gradient = at.gradient(dict.fromkeys(at.lin.blocks, 1.0))
+        return {"residual": at.lin.residual, "gradient": gradient}
 
     return call
 

@@ -27,6 +27,7 @@ def bench(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
       refntk bench                                          the wave equation at the size of the paper
       refntk bench --width 100 --counts interior=1000 --rounds 21
       refntk bench --problem heat --width 50 --engines numba --out heat.json
+      refntk bench --dtype float32                          both precisions side by side, and what the lower one costs in digits
     """
     parser.add_argument("--problem", default="wave", metavar="PROBLEM", help="a name from `refntk problems` (default: wave)")
     parser.add_argument("--width", type=int, default=500, metavar="N", help="neurons of each hidden layer (default: 500)")
@@ -34,6 +35,12 @@ def bench(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
     parser.add_argument("--counts", type=_counts, default={}, metavar="TERM=N,...", help="points of terms (default: the paper's)")
     known = ",".join(engines.names())
     parser.add_argument("--engines", default=known, metavar="NAME,...", help=f"whom to time (default: {known})")
+    parser.add_argument(
+        "--dtype",
+        choices=("float64", "float32"),
+        default="float64",
+        help="float32: each engine in both, with errors (default: float64)",
+    )
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"turns of each that count (default: {ROUNDS})")
     parser.add_argument("--out", type=Path, metavar="FILE", help="keep all numbers, with their environment, as JSON")
     parser.add_argument("--quiet", action="store_true", help="no live line")
@@ -52,6 +59,9 @@ def run(options: argparse.Namespace) -> int:
     sizes = [len(problem.coordinates), *[options.width] * options.depth, problem.outputs]
     names = list(dict.fromkeys(options.engines.split(",")))
     cases = {engine: Case.of(problem, sizes, counts=options.counts, engine=engine) for engine in names}
+    if options.dtype == "float32":
+        single = {f"{engine} float32": case.cast("float32") for engine, case in cases.items()}
+        cases = {engine: single[f"{engine} float32"].cast("float64") for engine in names} | single  # the same θ and points in both
     document = compare(cases, rounds=options.rounds, progress=not options.quiet)
     print(table(document))
     if options.out:

@@ -37,8 +37,7 @@ def forward(network: MLP, layers: Sequence[Layer], jet: Jet, points: Array, *, x
     inputs, saved = [a], []
     for i, layer in enumerate(layers[:-1], start=1):
         z = _affine(a, layer)
-        z[0] += layer.b
-        a, keep = passes.activate(jet.last if i == len(layers) - 1 else jet.table, network.activation, z, xp=np)
+        a, keep = passes.activate(jet.last if i == len(layers) - 1 else jet.table, network.activation, z, xp=np, bias=layer.b)
         inputs.append(a)
         saved.append(keep)
     output = _affine(a, layers[-1])

@@ -1,30 +1,17 @@
 """The public chain on every array library: the same numbers to rounding, in arrays of the library that came in."""
 
-from importlib.util import find_spec
-
 import array_api_strict
 import numpy as np
 import pytest
 import torch
 from cases import case
+from elementwise import cupy
 
 import refntk as rn
 from refntk import arrays, problems
 from refntk.calculus.activation import ACTIVATIONS
 from refntk.errors import InvalidInput
-
-
-def cupy():
-    """CuPy, where it is installed and has a device to run on."""
-    if find_spec("cupy") is None:
-        pytest.skip("CuPy is not installed")
-    library = arrays.cupy()
-    try:
-        library.zeros(1)
-    except Exception as error:
-        pytest.skip(f"CuPy finds no device: {error}")
-    return library
-
+from refntk.training.weightings import WEIGHTINGS
 
 LIBRARIES = {"numpy": lambda: np, "strict": lambda: array_api_strict, "torch": lambda: torch, "cupy": cupy}
 UNITS = {"float64": 2.0**-53, "float32": 2.0**-24}
@@ -114,6 +101,51 @@ def test_every_activation_on_every_library(activation, library):
     reference = chain("qtensor", np, "float64", activation=activation, each=2)
     what, error = worst(chain("qtensor", library, "float64", activation=activation, each=2), reference, UNITS["float64"])
     assert error < THRESHOLD, what
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@precision
+def test_fused_passes_change_nothing_but_rounding(activation, dtype, monkeypatch):
+    """On CuPy's arrays: the whole chain with its kernels, and by the reference lines alone."""
+    library = cupy()
+    fused = chain("qtensor", library, dtype, activation=activation, each=2)
+    monkeypatch.setattr(arrays, "elementwise", lambda xp: None)
+    plain = chain("qtensor", library, dtype, activation=activation, each=2)
+    what, error = worst(fused, {k: arrays.to_numpy(v) for k, v in plain.items()}, UNITS[dtype])
+    assert error < THRESHOLD, what
+
+
+def algorithm_2(c, library):
+    """K times a probe by Algorithm 2's difference."""
+    theta, points = library.asarray(c.theta), {term: library.asarray(x) for term, x in c.points.items()}
+    signs = np.sign(np.random.default_rng(3).standard_normal((c.linearize().shape[0], 2)))
+    return arrays.to_numpy(rn.sketch.products(c.problem, c.network, theta, points, library.asarray(signs), 1e-3))
+
+
+@each_problem
+def test_algorithm_2_on_every_library(name, library):
+    """A difference over Δt = 1e-3 keeps three digits less: what is compared has the size of R / Δt."""
+    c = case(name)
+    want = algorithm_2(c, np)
+    scale = np.abs(want).max() + np.abs(c.linearize().residual).max() / 1e-3
+    assert np.abs(algorithm_2(c, library) - want).max() < THRESHOLD * UNITS["float64"] * scale
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_training_takes_the_same_steps_on_every_library(weighting, library):
+    c = case("wave")
+
+    def history(library):
+        points = {term: library.asarray(x) for term, x in c.points.items()}
+        options = {"steps": 4, "every": 2, "samples": 3, "weighting": weighting, "points": points, "record": 1}
+        return rn.train(c.problem, c.network, library.asarray(c.theta), **options)
+
+    found, want = history(library), history(np)
+    assert isinstance(found.theta, np.ndarray)
+    np.testing.assert_allclose(found.theta, want.theta, rtol=1e-9)
+    for term in found.weights:
+        np.testing.assert_allclose(found.traces[term], want.traces[term], rtol=1e-9, err_msg=term)
+        np.testing.assert_allclose(found.weights[term], want.weights[term], rtol=1e-9, err_msg=term)
 
 
 @pytest.mark.parametrize("other", ["theta", "points", "some points", "operand"])

@@ -23,6 +23,8 @@ import refntk as rn
 from refntk import bench
 from refntk.files import replacing
 
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # or JAX takes most of a graphics card before the others ask
+
 HERE = Path(__file__).parent
 ENGINES = ("reference", "numba")
 RIVALS = ("jax", "torch")
@@ -143,7 +145,7 @@ def added(workload, candidate, case):
 
 
 def gpu(case, rivals, references, timing):
-    """All workloads in turns on a GPU, refntk's reference lines on CuPy's arrays and rivals; or that this was not measured."""
+    """All workloads in turns on a GPU, refntk on CuPy's arrays in both precisions and rivals; or that this was not measured."""
     try:
         import cupy
 
@@ -162,10 +164,15 @@ def gpu(case, rivals, references, timing):
 
     points = {name: cupy.asarray(x) for name, x in case.points.items()}
     there = replace(case, theta=cupy.asarray(case.theta), points=points)
+    single = there.cast("float32")
     calls = {(workload, "cupy"): ended(prepare(there)) for workload, prepare in bench.WORKLOADS.items()}
     devices = {"jax": "gpu", "torch": "cuda"}
     calls |= {key: prepare() for key, prepare in others(case, [r for r in rivals if _on_gpu(r)], devices).items()}
     agreement = bench.check(calls, references)
+    singles = {(workload, "cupy float32"): ended(prepare(single)) for workload, prepare in bench.WORKLOADS.items()}
+    rounded = {workload: prepare(single.cast("float64"))() for workload, prepare in bench.WORKLOADS.items()}
+    agreement += bench.check(singles, rounded, single={"cupy float32"})
+    calls |= singles
     rows = bench.rotation("gpu", calls, ended(bench.gemms(there)), progress=True, **timing)
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     return {"device": name, "measurements": rows, "agreement": agreement}
