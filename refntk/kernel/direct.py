@@ -14,7 +14,7 @@ from ..engine import Engine
 from ..errors import InvalidInput
 from ..problems.base import DirectProblem
 from .gram import RowFactors
-from .operator import Jacobian
+from .operator import Jacobian, pair
 from .residual import blocks, row_scales
 
 
@@ -94,12 +94,18 @@ class DirectLinearization:
         """J is small enough to be held."""
         return True
 
-    def factors(self, after: int = 0) -> Iterable[tuple[slice, list[RowFactors]]]:
+    def gradient(self, weights: Mapping[str, float]) -> Array:
+        """`Jᵀ Λ R` (p,) with one weight a term."""
+        xp = arrays.namespace(self.theta)
+        weighted = xp.concat([weights[name] * self.residual[rows] for name, rows in self.blocks.items()])
+        return self.vjp(weighted[:, None])[:, 0]
+
+    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
         """J itself as the bias of an affine map without inputs; the Gram products then say K = J Jᵀ."""
         J = self.dense()[None, None, ...]
         for rows in self.blocks.values():
             if rows.stop > after:
-                yield rows, [RowFactors(J[0, :, rows, :0], J[:, :, rows, :], J[0, :, rows, :], 1.0)]
+                yield then(rows, [RowFactors(J[0, :, rows, :0], J[:, :, rows, :], J[0, :, rows, :], 1.0)])
 
 
 def linearize(

@@ -16,7 +16,7 @@ from ..errors import InvalidInput, ShapeError
 from ..problems.base import DirectProblem, Problem
 from . import direct
 from .gram import RowFactors
-from .operator import Jacobian, Linearization
+from .operator import Jacobian, Linearization, pair
 from .residual import Evaluation, Patch, blocks, row_scales
 
 TAPE_BYTES = 2**29  # patches are cut so that the forward pass of one keeps about this much, and kept if all together do
@@ -87,13 +87,31 @@ class NetworkLinearization:
             return (e for e in self._kept if e.patch.rows.stop > after)
         return (self._evaluate(patch) for patch in self.patches if patch.rows.stop > after)
 
-    def _each(self, function: Callable[[Evaluation], Any], after: int = 0) -> Iterable[Any]:
-        """`function` of every evaluation, in order: at once through the engine if they fit, else one at a time."""
-        return (self.engine.map if self.compact else map)(function, self.evaluations(after))
+    def _each(self, function: Callable[[Evaluation], Any], after: int = 0, *, once: bool = False) -> Iterable[Any]:
+        """`function` of every evaluation, in order: at once through the engine if they fit, else one at a time.
+
+        Evaluations that have not been made are made on the way, so that `function` finds each tape in the cache. They are kept, or
+        for `once` let go, so that the next one finds its memory there too: of them only the residual remains.
+        """
+        if not self.compact:
+            return map(function, self.evaluations(after))
+        if after or "_kept" in vars(self):
+            return self.engine.map(function, self.evaluations(after))
+
+        def both(patch: Patch) -> tuple[Any, Any]:
+            e = self._evaluate(patch)
+            return e.residual(xp=self.xp) if once else e, function(e)
+
+        kept, found = zip(*self.engine.map(both, self.patches), strict=True)
+        if once:
+            vars(self)["residual"] = self.xp.concat(kept)
+        else:
+            vars(self)["_kept"] = list(kept)
+        return found
 
     @cached_property
     def residual(self) -> Array:
-        """R(θ), scaled rows, (n,). Cost: one forward pass."""
+        """R(θ), scaled rows, (n,). Cost: one forward pass, of which the tape is kept for the products that follow."""
         return self.xp.concat([e.residual(xp=self.xp) for e in self.evaluations()])
 
     @property
@@ -134,14 +152,29 @@ class NetworkLinearization:
 
     def _vjp(self, cotangents: Array) -> Array:
         rows = cotangents.T
-        parts = self._each(lambda e: e.factors(rows[:, e.patch.rows], engine=self.engine, xp=self.xp))
-        if self.compact:
-            return self.engine.combine(list(parts), xp=self.xp).T
-        return sum(self.engine.combine([factors], xp=self.xp) for factors in parts).T
+        return self._combined(self._each(lambda e: e.factors(rows[:, e.patch.rows], engine=self.engine, xp=self.xp))).T
 
-    def factors(self, after: int = 0) -> Iterable[tuple[slice, list[RowFactors]]]:
-        """Rows of J as Gram factors, patch after patch, from the one that holds row `after`. Cost: m adjoint passes each."""
-        return self._each(lambda e: (e.patch.rows, e.factors(engine=self.engine, xp=self.xp)), after)
+    def _combined(self, parts: Iterable[list[RowFactors]]) -> Array:
+        """The sums of combined rows (S, p)."""
+        if self.compact:
+            return self.engine.combine(list(parts), xp=self.xp)
+        return sum(self.engine.combine([factors], xp=self.xp) for factors in parts)
+
+    def gradient(self, weights: Mapping[str, float]) -> Array:
+        """`Jᵀ Λ R` (p,) with one weight a term: the gradient of `½ Σ λ_k ‖r_k‖²`. Cost: one forward and one adjoint pass."""
+
+        def pulled(e: Evaluation) -> list[RowFactors]:
+            seeds = weights[e.patch.term.name] * e.residual(xp=self.xp)
+            return e.factors(seeds[None, :], engine=self.engine, xp=self.xp)
+
+        return self._combined(self._each(pulled, once=True))[0, :]
+
+    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
+        """Rows of J as Gram factors, patch after patch, from the one that holds row `after`. Cost: m adjoint passes each.
+
+        What comes is `then(rows, factors)`, made while they are at hand, or the pair.
+        """
+        return self._each(lambda e: then(e.patch.rows, e.factors(engine=self.engine, xp=self.xp)), after, once=True)
 
     def dense(self) -> Array:
         """J itself, (n, p), row by row from `Σ_c A_c ⊗ D_c`."""

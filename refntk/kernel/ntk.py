@@ -90,7 +90,8 @@ def ntk_diagonal(lin: Linearization, /) -> Array:
     >>> rn.ntk_diagonal(lin)
     array([0., 1., 5.])
     """
-    return _diagonal(lin, lin.factors())
+    found = list(lin.factors(then=lambda _, factors: _point_gram(lin, factors)))
+    return arrays.namespace(*found).concat(found)
 
 
 def ntk_traces(lin: Linearization, /) -> dict[str, float]:
@@ -108,12 +109,7 @@ def ntk_traces(lin: Linearization, /) -> dict[str, float]:
 def traces(diagonal: Array, blocks: Mapping[str, slice]) -> dict[str, float]:
     """The sums of a diagonal over the rows of each term."""
     xp = arrays.namespace(diagonal)
-    return {name: _scalar(xp.sum(diagonal[rows])) for name, rows in blocks.items()}
-
-
-def _scalar(value: Array) -> float:
-    """A 0-d array as a Python float; a ball stays a ball."""
-    return float(value) if hasattr(value, "__float__") else value
+    return {name: arrays.scalar(xp.sum(diagonal[rows])) for name, rows in blocks.items()}
 
 
 def ntk_product(lin: Linearization, vectors: Array, /) -> Array:
@@ -154,14 +150,15 @@ class RowSpace:
     lin: Linearization
 
     @cached_property
-    def factors(self) -> list[tuple[slice, list[RowFactors]]]:
-        """All rows of J as Gram factors."""
-        return list(self.lin.factors())
+    def stretches(self) -> list[tuple[slice, list[RowFactors], Array]]:
+        """All rows of J as Gram factors, each stretch with its share of K's diagonal."""
+        return list(self.lin.factors(then=lambda rows, factors: (rows, factors, _point_gram(self.lin, factors))))
 
     @cached_property
     def diagonal(self) -> Array:
         """K_ii (n,)."""
-        return _diagonal(self.lin, self.factors)
+        found = [diagonal for _, _, diagonal in self.stretches]
+        return arrays.namespace(*found).concat(found)
 
     @property
     def traces(self) -> dict[str, float]:
@@ -171,15 +168,14 @@ class RowSpace:
     def combine(self, weights: Array) -> Array:
         """Jᵀ w for weights (n,): (p,), equal to `lin.jacobian.T @ w` up to rounding."""
         engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
-        weighted = engine.map(lambda part: [engine.weigh(f, weights[part[0]], xp=xp) for f in part[1]], self.factors)
+        weighted = engine.map(lambda part: [engine.weigh(f, weights[part[0]], xp=xp) for f in part[1]], self.stretches)
         return engine.combine(list(weighted), xp=xp)[0, :]
 
 
-def _diagonal(lin: Linearization, stretches: Iterable[tuple[slice, list[RowFactors]]]) -> Array:
-    """K_ii from the factors of all rows, each stretch let go before the next where they would not all fit."""
-    engine, xp = lin.engine, arrays.namespace(lin.residual)
-    each = engine.map if lin.compact else map
-    return xp.concat(list(each(lambda part: sum(engine.point_gram(f, xp=xp) for f in part[1]), stretches)))
+def _point_gram(lin: Linearization, factors: list[RowFactors]) -> Array:
+    """The share of K's diagonal that belongs to the rows of these factors."""
+    xp = arrays.namespace(factors[0].D)
+    return sum(lin.engine.point_gram(f, xp=xp) for f in factors)
 
 
 def _tiles(lin: Linearization, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:

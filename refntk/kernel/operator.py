@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,11 @@ from ..arrays import Array
 from ..engine import Engine
 from ..errors import ShapeError
 from .gram import RowFactors
+
+
+def pair(rows: slice, factors: list[RowFactors]) -> tuple[slice, list[RowFactors]]:
+    """A stretch of rows with its factors."""
+    return rows, factors
 
 
 class Linearization(Protocol):
@@ -46,8 +51,11 @@ class Linearization(Protocol):
     def compact(self) -> bool:
         """Whether the factors of all rows may be held at once."""
 
-    def factors(self, after: int = 0) -> Iterable[tuple[slice, list[RowFactors]]]:
-        """Stretches of rows that end beyond row `after`, each as the factors from which Gram products are had."""
+    def gradient(self, weights: Mapping[str, float]) -> Array:
+        """`Jᵀ Λ R` (p,) with one weight a term."""
+
+    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
+        """`then` of stretches of rows that end beyond row `after` and of the factors from which their Gram products are had."""
 
     def dense(self) -> Array:
         """J itself, (n, p)."""
