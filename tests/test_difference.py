@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from refntk.errors import InvalidInput, NotFiniteError, ShapeError, UnknownNameError
-from refntk.estimation.difference import DIFFERENCES, slopes
+from refntk.estimation import bounds
+from refntk.estimation.difference import DIFFERENCES, second_derivatives, slopes
 
 THETA = np.array([0.3, -1.2, 0.7])
 V = np.array([[1.0, 0.5], [-0.5, 0.25], [2.0, -1.0]])
@@ -112,3 +113,60 @@ def test_directions_of_the_wrong_shape():
 def test_unknown_difference(difference):
     with pytest.raises(UnknownNameError, match=r"^difference: "):
         slopes(wavy, THETA, V, 1e-4, difference=difference)
+
+
+# Second derivatives ------------------------------------------------------------------------------------------
+
+
+def second_exact():
+    """∇² sin(Aθ)[v, w] = -sin(Aθ) (Av)(Aw)."""
+    tangents = A @ V
+    return -np.sin(A @ THETA)[:, None, None] * tangents[:, :, None] * tangents[:, None, :]
+
+
+def check_second(derivatives):
+    errors = [np.abs(derivatives(dt) - second_exact()).max() for dt in (1e-1, 1e-2)]
+    assert abs(np.log10(errors[0] / errors[1]) - 2) <= 0.05
+    assert errors[1] <= 1e-2
+
+
+def test_second_derivatives():
+    check_second(lambda dt: second_derivatives(wavy, THETA, V, dt))
+
+
+def forward_twice(dt):
+    def at(*directions):
+        return wavy(THETA + dt * sum(directions, np.zeros(3)))
+
+    return np.stack([np.stack([(at(v, w) - at(v) - at(w) + at()) / dt**2 for w in V.T], axis=-1) for v in V.T], axis=-2)
+
+
+SECOND_FAULTS = {
+    "one-sided": forward_twice,
+    "half": lambda dt: second_derivatives(wavy, THETA, V, dt) / 2,
+    "only the diagonal": lambda dt: second_derivatives(wavy, THETA, V, dt) * np.eye(2),
+    "the step once": lambda dt: second_derivatives(wavy, THETA, V, dt) * dt,
+}
+
+
+@pytest.mark.parametrize("fault", SECOND_FAULTS)
+def test_faults_of_second_derivatives_are_found(fault):
+    with pytest.raises(AssertionError):
+        check_second(SECOND_FAULTS[fault])
+
+
+@pytest.mark.parametrize("xp", [torch, array_api_strict], ids=lambda xp: xp.__name__)
+def test_second_derivatives_in_other_libraries(xp):
+    there = xp.asarray(A)
+    got = second_derivatives(lambda theta: xp.sin(there @ theta), xp.asarray(THETA), xp.asarray(V), 1e-2)
+    assert type(got) is type(there)
+    assert np.abs(np.asarray(got) - second_derivatives(wavy, THETA, V, 1e-2)).max() <= 1e-9
+    same = bounds.curvature(lambda theta: xp.sin(there @ theta), xp.asarray(THETA), xp.asarray(V), 1e-2)
+    assert abs(same / bounds.curvature(wavy, THETA, V, 1e-2) - 1) <= 1e-9
+
+
+def test_second_derivatives_of_the_wrong_shape_or_step():
+    with pytest.raises(ShapeError, match=r"^directions: "):
+        second_derivatives(wavy, THETA, V.T, 1e-2)
+    with pytest.raises(InvalidInput, match=r"^dt: "):
+        second_derivatives(wavy, THETA, V, 0.0)

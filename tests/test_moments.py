@@ -12,8 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refntk import moments, probes
+from refntk import moments, probes, sketch
 from refntk.errors import InvalidInput, NotFiniteError, ShapeError, TraceError, UnknownNameError
+from refntk.estimation import ratio
+from refntk.estimation.average import CORRECTIONS, MovingAverage, shares
 
 RULES = {"rademacher": ([-1.0, 1.0], [0.5, 0.5]), "normal": ([-(3**0.5), 0.0, 3**0.5], [1 / 6, 2 / 3, 1 / 6])}
 BLOCKS = {"interior": slice(0, 2), "initial": slice(2, 3), "boundary": slice(3, 5)}
@@ -73,11 +75,20 @@ def check_alternative(formula, J, probe):
     near(formula(J @ J.T, BLOCKS), covariance(samples, weights), np.trace(J @ J.T) ** 2)
 
 
+def check_blocks(formula, J, probe):
+    """‖J_kᵀ g_k‖², from J itself."""
+    g, weights = enumerate_probes(probe, 5)
+    samples = np.array([((J[rows].T @ g[rows]) ** 2).sum(axis=0) for rows in BLOCKS.values()])
+    found = formula(J @ J.T, BLOCKS, probe=probe)
+    near(np.diag(list(found.values())), covariance(samples, weights), np.trace(J @ J.T) ** 2)
+
+
 CHECKS = {
     "trace_variance": (check_trace_variance, moments.trace_variance),
     "trace_covariance": (check_covariance, moments.trace_covariance),
     "ntk_mean_squared_error": (check_mean_squared_error, moments.ntk_mean_squared_error),
     "alternative_trace_covariance": (check_alternative, moments.alternative_trace_covariance),
+    "block_trace_variances": (check_blocks, moments.block_trace_variances),
 }
 
 
@@ -109,6 +120,7 @@ FAULTS = {
     "blocks beside the diagonal left out": ("trace_covariance", lambda K, b, **o: moments.alternative_trace_covariance(K, b)),
     "not symmetrised": ("ntk_mean_squared_error", lambda K, probe: (5 + 1 + (probe == "normal")) * (K**2).sum() - (K**2).sum()),
     "the paper's bound on K": ("ntk_mean_squared_error", lambda K, probe: 2 * 5 * 7 * (K**2).sum()),
+    "Algorithm 2 for one block": ("block_trace_variances", moments.trace_variances),
     "Algorithm 2 for Theorem 5": ("alternative_trace_covariance", lambda K, b: moments.trace_covariance(K, b)),
 }
 
@@ -188,6 +200,67 @@ def test_ratio_bias_check_finds_a_missing_covariance(probe):
         check_ratio_bias(without, probe)
 
 
+def check_weight_error(formula, probe):
+    """Var λ̂(t) = t² Var + O(t⁴), symmetrised in t, at deviations shrunk to t = 1e-3; the means are exact."""
+    J = np.random.default_rng(8).standard_normal((5, 8))
+    K, (g, weights) = J @ J.T, enumerate_probes(probe, 5)
+    samples = term_samples(K, g, BLOCKS)
+    exact = samples @ weights
+    found = []
+    for t in (1e-3, -1e-3):
+        shrunk = exact[:, None] + t * (samples - exact[:, None])
+        ratios = shrunk.sum(axis=0) / shrunk
+        found.append(((ratios - (ratios @ weights)[:, None]) ** 2 @ weights) / t**2)
+    want = np.sqrt(np.mean(found, axis=0))
+    got = formula(dict(zip(BLOCKS, exact, strict=True)), moments.trace_covariance(K, BLOCKS, probe=probe))
+    assert np.abs(np.array([float(w) for w in got.values()]) - exact.sum() / exact).max() <= ROUNDING * 100
+    assert np.abs(np.array([w.stderr for w in got.values()]) / want - 1).max() <= 1e-3
+
+
+@pytest.mark.parametrize("probe", list(probes.KINDS))
+def test_standard_errors_of_weights(probe):
+    check_weight_error(ratio.estimate_weights, probe)
+
+
+WEIGHT_FAULTS = {
+    "terms taken as independent": lambda T, C: ratio.estimate_weights(T, np.diag(np.diag(C))),
+    "numerator taken as exact": lambda T, C: {
+        k: sketch.Estimate(sum(T.values()) / T[k], sum(T.values()) / T[k] ** 2 * C[i, i] ** 0.5) for i, k in enumerate(T)
+    },
+    "variance for its root": lambda T, C: {
+        k: sketch.Estimate(w.value, w.stderr**2) for k, w in ratio.estimate_weights(T, C).items()
+    },
+}
+
+
+@pytest.mark.parametrize("probe", list(probes.KINDS))
+@pytest.mark.parametrize("fault", WEIGHT_FAULTS)
+def test_faults_of_standard_errors_are_found(fault, probe):
+    with pytest.raises(AssertionError):
+        check_weight_error(WEIGHT_FAULTS[fault], probe)
+
+
+@given(J=kernels())
+def test_sample_covariance_over_all_signs(J):
+    """Over every sign once, N - 1 times the sample covariance of the mean is the covariance of a sample."""
+    K = J @ J.T
+    g, _ = enumerate_probes("rademacher", 5)
+    found = ratio.sample_covariance(g, K @ g, BLOCKS)
+    near(found * (g.shape[1] - 1), moments.trace_covariance(K, BLOCKS, probe="rademacher"), np.trace(K) ** 2)
+    stderr = [estimate.stderr for estimate in sketch.estimate_traces(g, K @ g, BLOCKS).values()]
+    near(np.sqrt(np.maximum(np.diag(found), 0)), stderr, np.trace(K) * 1e5)  # roots of what may be zero
+
+
+def test_a_spread_needs_two_samples():
+    with pytest.raises(ShapeError, match=r"^probes: got 1 sample"):
+        ratio.sample_covariance(np.ones((2, 1)), np.ones((2, 1)), {"a": slice(0, 2)})
+
+
+def test_weights_need_a_covariance_of_their_size():
+    with pytest.raises(ShapeError, match=r"^covariance: "):
+        ratio.estimate_weights({"a": 1.0}, np.eye(2))
+
+
 def test_ratio_bias_needs_traces():
     with pytest.raises(TraceError, match=r"^trace of 'b'"):
         moments.ratio_bias(np.diag([1.0, 0.0]), {"a": slice(0, 1), "b": slice(1, 2)})
@@ -202,34 +275,55 @@ def test_ratio_bias_of_a_term_with_at_most_half_of_the_trace_is_never_negative(p
     assert all(bias[name] >= -ROUNDING * 100 for name in small)
 
 
-@pytest.mark.parametrize("samples", [1, 2])
-def test_moving_average_variance_is_the_enumerated_one(samples):
-    """Three steps of two signs each, over all outcomes; K moves, so the variance of a sample does."""
-    alpha, kernels = 0.3, [np.array([[2.0, c], [c, 1.0]]) for c in (1.0, -0.5, 0.7, 0.2)]
+def enumerated_average(alpha, samples, correction):
+    """(values, kernels) of the average after three steps of two signs each, over all outcomes; K moves, so the variance does."""
+    kernels = [np.array([[2.0, c], [c, 1.0]]) for c in (1.0, -0.5, 0.7, 0.2)]
     draws = [[np.array(g) @ K @ np.array(g) for g in product([-1.0, 1.0], repeat=2)] for K in kernels]
     outcomes = []
     for *first, a, b, c in product(*[draws[0]] * samples, *draws[1:]):
-        value = np.mean(first)
-        for new in (a, b, c):
-            value = (1 - alpha) * value + alpha * new
-        outcomes.append(value)
+        found = MovingAverage(np.mean(first, keepdims=True), alpha, correction=correction, samples=samples)
+        outcomes.append(found.update(np.array([a])).update(np.array([b])).update(np.array([c])).value[0])
+    return np.array(outcomes), kernels
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS)
+@pytest.mark.parametrize("samples", [1, 2])
+def test_moving_average_variance_is_the_enumerated_one(samples, correction):
+    outcomes, kernels = enumerated_average(0.3, samples, correction)
+    options = {"samples": samples, "correction": correction}
     variances = [moments.trace_variance(K, probe="rademacher") for K in kernels]
-    near(moments.moving_average_variance(variances, alpha, samples=samples), np.var(outcomes), 10.0)
+    near(moments.moving_average_variance(variances, 0.3, **options), np.var(outcomes), 10.0)
+    traces = [np.trace(K) + t for t, K in enumerate(kernels)]
+    near(moments.moving_average_bias([0.0] * 4, 0.3, **options), np.mean(outcomes) - 3.0, 10.0)
+    steep = sum(s * t for s, t in zip(shares(0.3, 3, **options), traces, strict=True)) - traces[-1]
+    near(moments.moving_average_bias(traces, 0.3, **options), steep, 10.0)
 
 
-@given(st.floats(1e-3, 1.0), st.integers(0, 200), st.integers(1, 50))
-def test_moving_average_factor_is_the_recursion(alpha, steps, samples):
-    want = moments.moving_average_variance([1.0] * (steps + 1), alpha, samples=samples)
-    near(moments.moving_average_factor(alpha, steps=steps, samples=samples), want, 1.0)
+def test_covariances_are_averaged_like_variances():
+    C = [np.array([[2.0, 1.0], [1.0, 3.0]]), np.eye(2)]
+    near(moments.moving_average_variance(C, 0.5), 0.25 * C[0] + 0.25 * C[1], 1.0)
 
 
+@given(st.floats(1e-3, 1.0), st.integers(0, 200), st.integers(1, 50), st.sampled_from(CORRECTIONS))
+def test_moving_average_factor_is_the_recursion(alpha, steps, samples, correction):
+    options = {"samples": samples, "correction": correction}
+    want = moments.moving_average_variance([1.0] * (steps + 1), alpha, **options)
+    near(moments.moving_average_factor(alpha, steps=steps, **options), want, 1.0)
+
+
+@pytest.mark.parametrize("correction", CORRECTIONS)
 @pytest.mark.parametrize("alpha", [0.05, 0.5, 1.0])
-def test_in_the_end(alpha):
-    near(moments.moving_average_factor(alpha), moments.moving_average_factor(alpha, steps=2000), 1.0)
-    mean = 0.0
-    for t in range(1, 2001):
-        mean = (1 - alpha) * mean + alpha * t
-    near(2000 - mean, moments.moving_average_lag(alpha), 2000.0)
+def test_in_the_end(alpha, correction):
+    options = {"correction": correction}
+    near(moments.moving_average_factor(alpha, **options), moments.moving_average_factor(alpha, steps=2000, **options), 1.0)
+    lag = -moments.moving_average_bias([float(t) for t in range(2001)], alpha, **options)
+    near(lag, moments.moving_average_lag(alpha, **options), 2000.0)
+
+
+def test_following_a_trend_costs_five_halves():
+    """For small α; `MovingAverage` says so."""
+    cost = moments.moving_average_factor(1e-6, correction="lag") / moments.moving_average_factor(1e-6)
+    assert abs(cost - 2.5) <= 1e-5
 
 
 @pytest.mark.parametrize("xp", [torch, array_api_strict], ids=lambda xp: xp.__name__)

@@ -1,1 +1,1 @@
-"""What chance makes of K: probes, sketches, moving averages, and their moments in closed form."""
+"""What chance makes of K: probes, sketches, traces, averages, weights, their moments in closed form, and the paper's theorems."""

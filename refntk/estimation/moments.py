@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .. import arrays
 from ..arrays import Array, Namespace
-from ..errors import InvalidInput, ShapeError, TraceError
-from .average import check_alpha
+from ..errors import InvalidInput, ShapeError
+from .average import check_alpha, check_average, check_whole, shares
 from .probes import check_kind
+from .ratio import weight_bias
 
 
 def trace_variance(K: Array, /, *, probe: str = "normal") -> float:
@@ -70,6 +72,20 @@ def trace_covariance(K: Array, blocks: Mapping[str, slice], /, *, probe: str = "
     return arrays.like(covariance, K, xp=xp)
 
 
+def block_trace_variances(K: Array, blocks: Mapping[str, slice], /, *, probe: str = "normal") -> dict[str, float]:
+    """Var ‖J_kᵀ g_k‖² = Var g_kᵀ K_kk g_k, the samples of `estimate_block_traces`: `2‖K_kk‖²`, for signs less `2 Σ_{i∈k} K_ii²`.
+
+    Against `trace_variances`, the blocks beside the diagonal are gone. Those of different terms are independent.
+
+    >>> import numpy as np
+    >>> block_trace_variances(np.array([[2.0, 1.0], [1.0, 3.0]]), {"first": slice(0, 1), "second": slice(1, 2)})
+    {'first': 8.0, 'second': 18.0}
+    """
+    K, _ = _symmetric(K, probe)
+    _rows(blocks, K.shape[0])
+    return {name: trace_variance(K[rows, rows], probe=probe) for name, rows in blocks.items()}
+
+
 def alternative_trace_covariance(K: Array, blocks: Mapping[str, slice], /) -> Array:
     """The covariance `2‖K_kl‖²` (M, M) of the terms' samples `‖J_k g‖²`, g normal: of Theorem 5's estimator as ε → 0.
 
@@ -114,39 +130,35 @@ def ratio_bias(K: Array, blocks: Mapping[str, slice], /, *, probe: str = "normal
     """
     covariance = trace_covariance(K, blocks, probe=probe)
     K, xp = _symmetric(K, probe)
-    diagonal = xp.linalg.diagonal(K)
-    traces = {name: float(xp.sum(diagonal[rows])) for name, rows in blocks.items()}
-    total, found = sum(traces.values()), {}
-    for i, (name, trace) in enumerate(traces.items()):
-        if not trace > 0:
-            raise TraceError(f"trace of {name!r}", trace, "a weight, and so its bias, needs a positive trace")
-        variance, with_total = float(covariance[i, i]), float(xp.sum(covariance[i, :]))
-        found[name] = total / trace * (variance / trace**2 - with_total / (total * trace))
-    return found
+    return weight_bias({name: float(xp.linalg.trace(K[rows, rows])) for name, rows in blocks.items()}, covariance)
 
 
-def moving_average_factor(alpha: float, /, *, steps: int | None = None, samples: int = 1) -> float:
-    """What Algorithm 3's average makes of the variance of a sample while K stands still; `α/(2-α)` in the end (`steps=None`).
+def moving_average_factor(alpha: float, /, *, steps: int | None = None, samples: int = 1, correction: str = "none") -> float:
+    """What the moving average makes of the variance of a sample while K stands still: the sum of the squares of its shares.
 
-    After t steps from the mean of N samples: `q^t / N + α (1 - q^t)/(2 - α)` with q = (1 - α)². Raises `InvalidInput`.
+    In the end (`steps=None`) `α/(2-α)`, with "lag" corrected `α (1 + 4q + 5q²)/(1+q)³`, q = 1 - α. After t steps of Algorithm 3
+    from the mean of N samples `q^2t / N + α (1 - q^2t)/(2-α)`. Raises `InvalidInput`.
 
     >>> moving_average_factor(0.5), moving_average_factor(0.5, steps=1, samples=4)  # 1/3, 1/16 + 1/4
     (0.3333333333333333, 0.3125)
     """
     check_alpha(alpha)
+    check_average(correction, samples)
+    q = 1 - alpha
     if steps is None:
-        return alpha / (2 - alpha)
-    for name, value, least in (("steps", steps, 0), ("samples", samples, 1)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InvalidInput(name, value, f"give a whole number, {least} or more")
-    left = (1 - alpha) ** (2 * steps)
-    return left / samples + alpha * (1 - left) / (2 - alpha)
+        return alpha * (1 + 4 * q + 5 * q**2) / (1 + q) ** 3 if correction == "lag" else alpha / (2 - alpha)
+    if correction == "none":
+        check_whole("steps", steps, 0)
+        left = q ** (2 * steps)
+        return left / samples + alpha * (1 - left) / (2 - alpha)
+    return float(moving_average_variance([1.0] * (steps + 1), alpha, samples=samples, correction=correction))
 
 
-def moving_average_variance(variances: Sequence[float], alpha: float, /, *, samples: int = 1) -> float:
-    """`V̄_t = (1-α)^{2t} V_0/N + α² Σ_{s=1..t} (1-α)^{2(t-s)} V_s`: the variance after t steps while K moves.
+def moving_average_variance(variances: Sequence[Any], alpha: float, /, *, samples: int = 1, correction: str = "none") -> Any:
+    """`V̄_t = w_0² V_0/N + Σ_{s=1..t} w_s² V_s`: the variance after t steps while K moves, `w = shares(α, t)`.
 
-    `variances` are V_0, …, V_t of single samples; the average starts from the mean of N samples at step 0. Samples are independent.
+    For Algorithm 3, `(1-α)^2t V_0/N + α² Σ_{s=1..t} (1-α)^2(t-s) V_s`. `variances` are V_0, …, V_t of single samples, or their
+    covariances (M, M); the average starts from the mean of N samples at step 0. Samples are independent.
 
     >>> moving_average_variance([8.0, 4.0], 0.5, samples=4)  # 8/4/4 + 4/4
     1.5
@@ -154,20 +166,32 @@ def moving_average_variance(variances: Sequence[float], alpha: float, /, *, samp
     check_alpha(alpha)
     if len(variances) == 0:
         raise ShapeError("variances", "none", "give V_0, the variance of a sample at the start, and one for every step")
-    V = variances[0] / samples
-    for variance in variances[1:]:
-        V = (1 - alpha) ** 2 * V + alpha**2 * variance
-    return float(V)
+    found = shares(alpha, len(variances) - 1, samples=samples, correction=correction).tolist()
+    found = [found[0] / math.sqrt(samples), *found[1:]]
+    return sum(share**2 * variance for share, variance in zip(found, variances, strict=True))
 
 
-def moving_average_lag(alpha: float, /) -> float:
-    """`(1-α)/α`: by how many steps the average's mean lags, in the end, behind a trace that grows linearly.
+def moving_average_bias(traces: Sequence[Any], alpha: float, /, *, samples: int = 1, correction: str = "none") -> Any:
+    """`Σ_s w_s T_s - T_t`: by how much the average's mean misses the trace of the last step, from T_0, …, T_t of the full kernel.
 
-    >>> moving_average_lag(0.1)
-    9.0
+    >>> moving_average_bias([0.0, 1.0, 2.0], 0.5), moving_average_bias([0.0, 1.0, 2.0], 0.5, correction="lag")
+    (-0.75, 0.0)
+    """
+    if len(traces) == 0:
+        raise ShapeError("traces", "none", "give T_0, the trace at the start, and one for every step")
+    found = shares(alpha, len(traces) - 1, samples=samples, correction=correction).tolist()
+    return sum(share * (trace - traces[-1]) for share, trace in zip(found, traces, strict=True))
+
+
+def moving_average_lag(alpha: float, /, *, correction: str = "none") -> float:
+    """`(1-α)/α`: by how many steps the average's mean lags, in the end, behind a trace that grows linearly; 0 with "lag" corrected.
+
+    >>> moving_average_lag(0.1), moving_average_lag(0.1, correction="lag")
+    (9.0, 0.0)
     """
     check_alpha(alpha)
-    return (1 - alpha) / alpha
+    check_average(correction, 1)
+    return 0.0 if correction == "lag" else (1 - alpha) / alpha
 
 
 def _symmetric(K: Array, probe: str) -> tuple[Array, Namespace]:

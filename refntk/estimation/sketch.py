@@ -17,6 +17,7 @@ from ..arrays import Array, Namespace
 from ..calculus.network import MLP
 from ..errors import ShapeError
 from ..kernel.linearization import linearize
+from ..kernel.operator import Linearization
 from ..problems.base import Problem
 from .difference import check_difference, check_step, slopes
 
@@ -35,7 +36,20 @@ class Estimate:
     stderr: float
 
     def __float__(self) -> float:
-        return self.value
+        return float(self.value)
+
+    @classmethod
+    def of(cls, samples: Array) -> Estimate:
+        """The mean of independent samples (N,).
+
+        >>> import numpy as np
+        >>> Estimate.of(np.array([1.0, 3.0]))
+        Estimate(value=2.0, stderr=1.0)
+        """
+        xp = arrays.namespace(samples)
+        count, value = samples.shape[0], xp.mean(samples)
+        spread = arrays.scalar(xp.sum((samples - value) ** 2))
+        return cls(arrays.scalar(value), arrays.root(spread / (count - 1) / count) if count > 1 else math.nan)
 
 
 def products(
@@ -123,6 +137,32 @@ def estimate_traces(probes: Array, products: Array, blocks: Mapping[str, slice],
     return _over_blocks(probes * products, blocks, xp=xp)
 
 
+def estimate_block_traces(lin: Linearization, probes: Array, /) -> dict[str, Estimate]:
+    """Tr K_kk for every term as the mean of `‖J_kᵀ g_k‖² = g_kᵀ K_kk g_k` over probes (n, N), one term's rows at a time.
+
+    Never negative, exact without any step, and free of the blocks K_km that make small traces noisy beside large ones: variance
+    `moments.block_trace_variances(K, blocks) / N`, and independent from term to term. Raises `ShapeError` and `NotFiniteError`.
+    Cost: an adjoint pass for every term and column, where Algorithm 2 has one and a forward pass for all terms.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> float(estimate_block_traces(lin, np.array([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0]]))["boundary"])  # both signs
+    6.0
+    """
+    probes = arrays.as_floats("probes", probes)
+    xp = arrays.namespace(probes, lin.residual)
+    arrays.check_shape("probes", probes, (lin.shape[0], None))
+    arrays.check_finite("probes", probes, xp=xp)
+    JT, found, step = lin.jacobian.T, {}, max(1, BATCH_BYTES // (8 * lin.shape[1]))
+    for name, rows in lin.blocks.items():
+        own = xp.zeros_like(probes)
+        own[rows, :] = probes[rows, :]
+        pulled = (JT @ own[:, low : min(low + step, own.shape[1])] for low in range(0, own.shape[1], step))
+        found[name] = Estimate.of(xp.concat([xp.sum(p * p, axis=0) for p in pulled]))
+    return found
+
+
 def alternative_trace(
     problem: Problem,
     network: MLP | None,
@@ -191,13 +231,7 @@ def _over_blocks(samples: Array, blocks: Mapping[str, slice], *, xp: Namespace) 
     for name, rows in blocks.items():
         if not 0 <= rows.start < rows.stop <= samples.shape[0]:
             raise ShapeError(f"blocks[{name!r}]", rows, f"there are {samples.shape[0]} rows")
-    return {name: _estimate(xp.sum(samples[rows, :], axis=0), xp=xp) for name, rows in blocks.items()}
-
-
-def _estimate(samples: Array, *, xp: Namespace) -> Estimate:
-    count, value = samples.shape[0], xp.mean(samples)
-    spread = float(xp.sum((samples - value) ** 2))
-    return Estimate(float(value), math.sqrt(spread / (count - 1) / count) if count > 1 else math.nan)
+    return {name: Estimate.of(xp.sum(samples[rows, :], axis=0)) for name, rows in blocks.items()}
 
 
 def _pair(probes: Array, products: Array) -> tuple[Array, Array, Namespace]:
