@@ -118,6 +118,8 @@ def nonlinear(p):
     def source(x):
         return pi**2 * jnp.cos(pi * x) + jnp.cos(pi * x) ** 3
 
+    if p.form == "energy":
+        return {"slope": ([((-1.0, 1.0),)], lambda u, x: d(u, x, 0)), "value": ([((-1.0, 1.0),)], lambda u, x: u(x))}
     return {
         "interior": ([((-1.0, 1.0),)], lambda u, x: -d(u, x, 0, 0) + u(x) ** 3 - source(x)),
         "boundary": ([(-1.0,), (1.0,)], lambda u, x: d(u, x, 0)),
@@ -171,12 +173,23 @@ def kdv(p):
     }
 
 
+def eikonal(p):
+    return {
+        "interior": ([(unit, unit)], lambda u, x: d(u, x, 0) ** 2 + d(u, x, 1) ** 2 - 1),
+        "boundary": (
+            [(0.0, unit), (1.0, unit), (unit, 0.0), (unit, 1.0)],
+            lambda u, x: u(x) - jnp.linalg.norm(x + p.away, keepdims=True),
+        ),
+    }
+
+
 def quadratic(p):
     """No network: here u stands for θ itself, and a point is a pair (x, y) of which y is data, not a place."""
     return {"data": ([((-1.0, 1.0), 0.0)], lambda theta, x: (theta**2 @ jnp.array([1.0, x[0], x[0] ** 2]) - x[1])[None])}
 
 
-EQUATIONS = {f.__name__: f for f in (poisson1d, quadratic, wave, qtensor, heat, poisson2d, nonlinear, transport, sine_gordon, kdv)}
+PROBLEMS = (poisson1d, quadratic, wave, qtensor, heat, poisson2d, nonlinear, transport, sine_gordon, kdv, eikonal)
+EQUATIONS = {f.__name__: f for f in PROBLEMS}
 
 
 def residual(problem, mlp, theta, points, activations=ACTIVATIONS):

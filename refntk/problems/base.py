@@ -30,7 +30,8 @@ class Term:
     `residual(points, *fields, xp=...)` returns (n, m); there is one field for each of `operators`, `operator[u]` of shape
     (sites, n, outputs). `partials(points, *fields, xp=...)` returns, for each field, ∂residual/∂field, broadcastable to
     (sites, n, m, outputs). `sites(points, xp=...)` (sites, n, dimension) says where u is evaluated for each row: at the point
-    itself, unless a row joins several (a periodic condition joins two).
+    itself, unless a row joins several (a periodic condition joins two). `loss(points, r, xp=...)` returns ℓ, ℓ' and ℓ'' ≥ 0, each
+    (n, m), where a row r counts with ℓ(r) and not with ½ r²: so a term of an energy is written.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Term:
     partials: Callable[..., Sequence[Array]]
     components: int = 1
     sites: Callable[..., Array] = _one_site
+    loss: Callable[..., tuple[Array, Array, Array]] | None = None
 
     @classmethod
     def linear(

@@ -1,5 +1,8 @@
 """The Korteweg-de Vries equation, of Zhou & Yan's two experiments the second: a third derivative and a product of fields.
 
+Homogeneity: ∂r/∂(u_t + u_xxx, u_x, u) = (1, 6 u, 6 u_x), of the degrees 0, 1, 1, and ∂r/∂u = 6 u_x does not vanish, so their
+theorem asks for s ≥ 1.
+
 The paper's domain, data and numbers of points are not public. Ours: (-10, 10) × (0, 6), one soliton or two that meet at x = 0,
 t = 3, 300 points inside. On an interval the equation is well-posed with u at both ends and u_x at the right one.
 """

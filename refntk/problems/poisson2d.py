@@ -1,4 +1,7 @@
-"""Poisson's equation on the unit square, Best McKay et al., section 5.2: an elliptic problem with one collapsed channel."""
+"""Poisson's equation on the unit square, Best McKay et al., section 5.2: an elliptic problem with one collapsed channel.
+
+Homogeneity (Zhou & Yan 2024): ∂r/∂(-Δu) = 1, of degree 0: linear, and K converges for s ≥ s₁ = 1/2.
+"""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Transport(Problem):
 
     def _both_ends(self, points: Array, *, xp: Namespace) -> Array:
         """The point itself, and the same point one period on."""
-        return xp.stack([points, points + arrays.like([PERIOD, 0.0], points, xp=xp)])
+        return xp.stack([points, points + arrays.like([2 * xp.pi, 0.0], points, xp=xp)])
 
     def _jump(self, points: Array, u: Field, *, xp: Namespace) -> Array:
         return u[0, ...] - u[1, ...]
