@@ -36,7 +36,7 @@ def trace_ratio(traces: Mapping[str, float | Estimate], /) -> dict[str, float]:
     """
     if not traces:
         raise ShapeError("traces", "no traces", "pass a dict with one trace for each term")
-    return total_over_own({name: float(value) for name, value in traces.items()}, argument="traces")
+    return total_over_own({name: arrays.scalar(value) for name, value in traces.items()}, argument="traces")
 
 
 def total_over_own(s: Mapping[str, float], /, *, argument: str = "s") -> dict[str, float]:
@@ -50,7 +50,7 @@ def total_over_own(s: Mapping[str, float], /, *, argument: str = "s") -> dict[st
     total = sum(s.values())
     weights = {term: total / value for term, value in s.items()}
     for term, weight in weights.items():
-        _check(argument, term, s[term], math.isfinite(weight))
+        _check(argument, term, s[term], abs(weight) < math.inf)
     return weights
 
 
@@ -94,7 +94,7 @@ def trace(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[st
     """
     xp = arrays.namespace(K)
     diagonal = xp.linalg.diagonal(K)
-    return {term: float(xp.sum(diagonal[own])) for term, own in rows.items()}
+    return {term: arrays.scalar(xp.sum(diagonal[own])) for term, own in rows.items()}
 
 
 def mean_trace(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
@@ -126,7 +126,7 @@ def gradient_norm_squared(K: Array, residual: Array, blocks: Blocks, rows: Block
     {'a': 25.0}
     """
     xp = arrays.namespace(K)
-    v = [2 / (own.stop - own.start) * residual[own] for own in blocks.values()]
+    v = [2 * residual[own] / (own.stop - own.start) for own in blocks.values()]
     return _forms(K, xp.concat(v), rows)
 
 
@@ -138,7 +138,7 @@ def gradient_norm(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) ->
     {'a': 5.0}
     """
     # Rounding may leave a gradient that vanishes with a form just below zero.
-    return {term: math.sqrt(max(s, 0.0)) for term, s in gradient_norm_squared(K, residual, blocks, rows).items()}
+    return {term: arrays.root(s if s > 0 else 0 * s) for term, s in gradient_norm_squared(K, residual, blocks, rows).items()}
 
 
 def root_loss_gradient(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
@@ -151,7 +151,7 @@ def root_loss_gradient(K: Array, residual: Array, blocks: Blocks, rows: Blocks, 
     xp, found = arrays.namespace(K), {}
     for term, s in gradient_norm(K, residual, blocks, rows).items():
         r = residual[rows[term]]
-        root = math.sqrt(float(xp.sum(r * r)) / r.shape[0])
+        root = arrays.root(arrays.scalar(xp.sum(r * r)) / r.shape[0])
         found[term] = s / (2 * root) if root > 0 else math.nan
     return found
 
@@ -233,14 +233,15 @@ RULES: dict[str, Rule] = {
 
 def _forms(K: Array, v: Array, rows: Blocks) -> dict[str, float]:
     """`v_kᵀ K_kk v_k` for every term."""
-    return {term: float(v[own] @ (K[own, own] @ v[own])) for term, own in rows.items()}
+    return {term: arrays.scalar(v[own] @ (K[own, own] @ v[own])) for term, own in rows.items()}
 
 
 def _check(argument: str, term: str, value: float, usable: bool) -> None:
     """Raises `TraceError` unless `value` is usable."""
-    if usable and math.isfinite(value):
+    finite = bool(abs(value) < math.inf)  # for balls too, which math does not know
+    if usable and finite:
         return
-    if not math.isfinite(value):
+    if not finite:
         remedy = "look for NaN or overflow in the parameters, the points and the residual"
     elif value < 0:
         remedy = "a small sample can be negative: average more samples, or take the traces of the full kernel (ntk_traces)"

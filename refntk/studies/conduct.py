@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,9 +78,11 @@ def conduct(
     ledger = Ledger(folder / CELLS)
     found, damaged = _stored(ledger, identities)
     reused, failures = len(found), []
-    work = {i: (study, config, cell, key_of(study, cell, seed=seed)) for i, cell in enumerate(cells) if i not in found}
-    with _Line(study.name, len(cells), reused, progress) as line:
-        for i, result in run(_measure, work, where):
+    work = {
+        i: (study, config, cell, key_of(study, cell, seed=seed), code_version()) for i, cell in enumerate(cells) if i not in found
+    }
+    with Line(study.name, len(cells), reused, progress) as line, closing(run(_measure, work, where)) as results:
+        for i, result in results:
             if isinstance(result, Failure):
                 failures.append((cells[i], result.told))
             else:
@@ -113,9 +116,13 @@ def revisit(study: Study[Any], out: str | os.PathLike[str], /) -> Conclusion:
     return Conclusion(study, folder, about, outcome, study.claims(outcome))
 
 
-def _measure(study: Study[Any], config: Any, cell: Cell, key: int) -> Arrays:
-    """One cell, wherever it runs."""
-    return study.measure(config, cell, key=key)
+def _measure(study: Study[Any], config: Any, cell: Cell, key: int, code: str) -> Arrays:
+    """One cell, wherever it runs, if the code there is the code here. Raises `InvalidInput` for what could not be stored."""
+    if code_version() != code:
+        raise InvalidInput("code", code_version(), f"this worker has other code or other versions than {code}; make them the same")
+    found = study.measure(config, cell, key=key)
+    files.check_arrays(found)
+    return found
 
 
 def _stored(ledger: Ledger, identities: list[dict[str, Any]]) -> tuple[dict[int, Arrays], int]:
@@ -134,26 +141,31 @@ def _stored(ledger: Ledger, identities: list[dict[str, Any]]) -> tuple[dict[int,
 
 
 def _prepare(folder: Path, about: Mapping[str, Any], fresh: bool) -> None:
-    """A folder that is new, or of the same study. Raises `InvalidInput`, `OSError`."""
+    """A folder that is new, or of the same study; with `fresh` emptied, if it is of any. Raises `InvalidInput`, `OSError`."""
     description = folder / DESCRIPTION
-    if fresh:
-        shutil.rmtree(folder / CELLS, ignore_errors=True)
-        for name in (DESCRIPTION, RESULT, CLAIMS):
-            (folder / name).unlink(missing_ok=True)
     if description.exists():
         there = files.read_json(description, SCHEMA)
+        if fresh:
+            for name in (RESULT, CLAIMS):
+                (folder / name).unlink(missing_ok=True)
+            if (folder / CELLS).exists():
+                shutil.rmtree(folder / CELLS)
+            files.write_json(description, about)
+            return
         for name, value in about.items():
             if there.get(name) != value:
                 told = f"the folder holds a study with {name} {there.get(name)!r}, not {value!r}"
                 raise InvalidInput("out", folder, f"{told}; choose another folder, or begin anew with fresh")
-    elif folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(not files.is_part(path) for path in folder.iterdir()):
         raise InvalidInput("out", folder, "the folder holds something else; choose a new one")
     else:
         folder.mkdir(parents=True, exist_ok=True)
         files.write_json(description, about)
+    files.sweep(folder)
+    files.sweep(folder / CELLS)
 
 
-class _Line:
+class Line:
     """A line that says how many cells are done, how fast, and how long the rest will take; silent unless `show`."""
 
     def __init__(self, name: str, total: int, done: int, show: bool):
@@ -163,7 +175,7 @@ class _Line:
 
             self.line = tqdm(total=total, initial=done, desc=name, unit="cell", dynamic_ncols=True)
 
-    def __enter__(self) -> _Line:
+    def __enter__(self) -> Line:
         return self
 
     def __exit__(self, *ending: object) -> None:

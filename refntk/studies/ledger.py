@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ def code_version() -> str:
     for path in sorted(root.rglob("*.py")):
         sha.update(f"{path.relative_to(root).as_posix()}:".encode() + hashlib.sha256(path.read_bytes()).digest())
     for name in DECIDES:
-        sha.update(f"{name}:{import_module(name).__version__}".encode())
+        sha.update(f"{name}:{version(name)}".encode())
     return sha.hexdigest()[:16]
 
 

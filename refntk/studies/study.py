@@ -38,6 +38,11 @@ class Claim:
     holds: bool
     interval: tuple[float, float] | None = None
 
+    def __post_init__(self) -> None:
+        """NumPy's scalars become Python's, for JSON."""
+        object.__setattr__(self, "measured", float(self.measured))
+        object.__setattr__(self, "holds", bool(self.holds))
+
     def __str__(self) -> str:
         """The claim on one line."""
         spread = "" if self.interval is None else " [{:.4g}, {:.4g}]".format(*self.interval)
@@ -83,7 +88,10 @@ class Study(ABC, Generic[C]):
 
     @abstractmethod
     def measure(self, config: C, cell: Cell, *, key: int) -> Arrays:
-        """What one cell gives; `key` in [0, 2^64) is all its chance. The same names, dtypes and shapes for every cell."""
+        """What one cell gives; `key` in [0, 2^64) is all its chance.
+
+        The same names, dtypes and shapes for every cell, unless `combine` says otherwise.
+        """
 
     def combine(self, config: C, cells: Sequence[Cell], found: Sequence[Arrays]) -> Outcome[C]:
         """The outcome: the cells' arrays one upon the other, unless a study says otherwise."""
