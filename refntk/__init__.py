@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from . import problems, weights
+from . import natural, problems, weights
 from .calculus.network import MLP
 from .errors import InvalidInput
-from .estimation import average, moments, probes, sketch
+from .estimation import average, bounds, convergence, cubature, deflation, moments, probes, ratio, sketch
+from .kernel import limits
 from .kernel.direct import DirectLinearization
 from .kernel.linearization import linearize
 from .kernel.ntk import ntk, ntk_block, ntk_diagonal, ntk_product, ntk_spectrum, ntk_traces
+from .rounding import rounding_error
 from .training import History, train
 
 __all__ = [
@@ -17,8 +19,14 @@ __all__ = [
     "History",
     "InvalidInput",
     "average",
+    "bounds",
+    "convergence",
+    "cubature",
+    "deflation",
+    "limits",
     "linearize",
     "moments",
+    "natural",
     "ntk",
     "ntk_block",
     "ntk_diagonal",
@@ -27,6 +35,8 @@ __all__ = [
     "ntk_traces",
     "probes",
     "problems",
+    "ratio",
+    "rounding_error",
     "sketch",
     "train",
     "weights",

@@ -106,6 +106,14 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     way = parser.add_argument_group("training")
     way.add_argument("--steps", type=int, default=STEPS, metavar="N", help=f"(default: {STEPS})")
     passed(way, "optimizer", "how θ moves", **named(OPTIMIZERS))
+    way.add_argument(
+        "--option",
+        action="append",
+        type=_pair(_value),
+        default=[],
+        metavar="NAME=VALUE",
+        help="of natural gradients: tol, ...",
+    )
     passed(way, "lr", "learning rate")
     passed(way, "decay", "learning rate times F over N steps, or none", type=_or_none(_decay), metavar="F,N|none")
     passed(way, "resample", "new points for every step (default where possible) or one set", action=argparse.BooleanOptionalAction)
@@ -127,7 +135,11 @@ def run(options: argparse.Namespace) -> int:
     problem = problems.get(options.problem, **dict(options.set))
     given: dict[str, Any] = {"weighting": WEIGHTING, "rng": seed_of(options.seed), "progress": not options.quiet}
     given |= {name: getattr(options, name) for name in OPTIONS if hasattr(options, name)}
-    given |= {name: dict(pairs) for name, pairs in (("counts", options.count), ("weights", options.weight)) if pairs}
+    given |= {
+        name: dict(pairs)
+        for name, pairs in (("counts", options.count), ("weights", options.weight), ("options", options.option))
+        if pairs
+    }
     network, theta = _network(problem, options)
     folder = result.Folder(options.out or Path(f"refntk-{problem.name}"))
     folder.prepare(resume=options.resume, force=options.force)
@@ -193,6 +205,11 @@ def _number(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _value(text: str) -> int | float | str:
+    """A whole number, a number or a word."""
+    return int(text) if text.isdigit() else _number(text)
 
 
 def _points(text: str) -> int | tuple[int, ...]:

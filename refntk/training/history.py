@@ -74,7 +74,7 @@ class History:
             raise DamagedFile("path", path, "its configuration names no terms; restore it from a copy")
         if not isinstance(config.get("completed"), int):
             raise DamagedFile("path", path, "its configuration does not say how far it came; restore it from a copy")
-        R, K = len(arrays["steps"]) if "steps" in arrays else 0, len(terms)
+        R, K = arrays["steps"].size if "steps" in arrays else 0, len(terms)
         one: dict[str, tuple[int | None, ...]] = {"theta": (None,)} | dict.fromkeys(("steps", *SERIES), (R,))
         for name, shape in (one | dict.fromkeys(PER_TERM, (R, K)) | {"eigenvalues": (R, None)}).items():
             missing = name not in arrays

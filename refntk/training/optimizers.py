@@ -1,4 +1,4 @@
-"""How θ moves: gradient descent, Adam, L-BFGS. Adding one is one entry of `OPTIMIZERS`."""
+"""How θ moves: gradient descent, Adam, L-BFGS, natural gradients. Adding one is one entry of `OPTIMIZERS`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from .. import arrays
 from ..arrays import Array, Namespace
+from ..natural import METHODS
+from .natural import Natural
 from .position import Position
 
 State = dict[str, Array]  # arrays by name and nothing else, so that a checkpoint is arrays and nothing else
@@ -20,7 +22,10 @@ class Optimizer(Protocol):
     """Moves θ by a round of steps, during which weights and points stand still."""
 
     def fixed_points(self) -> bool:
-        """Whether all rounds must see the same points."""
+        """Whether the points stand still unless they are asked to move."""
+
+    def resamples(self) -> bool:
+        """Whether other points may be drawn for another round."""
 
     def round(self, every: int) -> int:
         """How many steps a round has, weights being renewed every `every` steps; rounds begin at its multiples."""
@@ -48,8 +53,12 @@ class FirstOrder:
     slots: tuple[str, ...] = ()
 
     def fixed_points(self) -> bool:
-        """No: every step may see other points."""
+        """No: every step sees others."""
         return False
+
+    def resamples(self) -> bool:
+        """Yes."""
+        return True
 
     def round(self, every: int) -> int:
         """One."""
@@ -118,6 +127,10 @@ class QuasiNewton:
         """Yes: its line search compares losses."""
         return True
 
+    def resamples(self) -> bool:
+        """No."""
+        return False
+
     def round(self, every: int) -> int:
         """As long as the weights stand still."""
         return every
@@ -155,4 +168,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "gd": FirstOrder(steepest),
     "adam": FirstOrder(adam, ("m", "v")),
     "lbfgs": QuasiNewton(),
+    **{method: Natural(method) for method in METHODS},
 }

@@ -13,6 +13,8 @@ from ..estimation.difference import slopes
 from ..kernel import ntk as kernel
 from ..kernel.linearization import linearize
 from ..kernel.operator import Linearization
+from ..kernel.residual import row_scales
+from ..natural import Curved
 from ..problems.base import Problem
 
 
@@ -56,9 +58,30 @@ class Position:
 
     @cached_property
     def losses(self) -> dict[str, float]:
-        """`½ ‖r_k‖²` for every term."""
-        xp = arrays.namespace(self.lin.residual)
-        return {name: float(xp.sum(self.lin.residual[rows] ** 2)) / 2 for name, rows in self.lin.blocks.items()}
+        """`½ ‖r_k‖²` for every term, or what its rows count for."""
+        xp, r = arrays.namespace(self.lin.residual), self.lin.residual
+        found = {name: float(xp.sum(values)) for name, (values, _, _) in self.potentials.items()}
+        return {name: found[name] if name in found else float(xp.sum(r[b] ** 2)) / 2 for name, b in self.lin.blocks.items()}
+
+    @cached_property
+    def potentials(self) -> dict[str, tuple[Array, Array, Array]]:
+        """The loss of every scaled row and its two derivatives by it, (n_k,) each, for terms whose rows do not count with ½ r²."""
+        found: dict[str, tuple[Array, Array, Array]] = {}
+        for term in self.problem.terms:
+            if term.loss is not None:
+                xp, points = arrays.namespace(self.lin.residual), self.points[term.name]
+                s = row_scales(self.problem, self.points, self.scaling)[term.name]  # s r with the loss s² ℓ(r)
+                r = xp.reshape(self.lin.residual[self.lin.blocks[term.name]], (points.shape[0], -1)) / s
+                values, slopes, curvatures = term.loss(points, r, xp=xp)
+                found[term.name] = tuple(xp.reshape(a, (-1,)) for a in (s * s * values, s * slopes, curvatures))
+        return found
+
+    def cotangent(self, weights: Mapping[str, float]) -> Array:
+        """The derivative of the loss by R, (n,): `Λ R` but for terms with a loss of their own."""
+        xp, r = arrays.namespace(self.lin.residual), self.lin.residual
+        return xp.concat(
+            [weights[k] * (self.potentials[k][1] if k in self.potentials else r[b]) for k, b in self.lin.blocks.items()]
+        )
 
     def loss(self, weights: Mapping[str, float]) -> float:
         """`½ Σ λ_k ‖r_k‖²`."""
@@ -69,6 +92,14 @@ class Position:
         xp = arrays.namespace(self.lin.residual)
         parts = [arrays.zeros((b.stop - b.start,), self.lin.residual, xp=xp) + values[name] for name, b in self.lin.blocks.items()]
         return xp.concat(parts)
+
+    def weighted(self, weights: Mapping[str, float]) -> Linearization:
+        """R and J for the weighted loss: rows scaled by the roots of its curvature."""
+        if not self.potentials and all(weight == 1 for weight in weights.values()):
+            return self.lin
+        xp, curvature = arrays.namespace(self.lin.residual), self.spread(weights)
+        parts = [curvature[b] * self.potentials[k][2] if k in self.potentials else curvature[b] for k, b in self.lin.blocks.items()]
+        return Curved(self.lin, xp.concat(parts), self.cotangent(weights))
 
     def pull(self, vector: Array) -> Array:
         """Jᵀ v for v (n,): (p,)."""
@@ -83,4 +114,6 @@ class Position:
 
     def gradient(self, weights: Mapping[str, float]) -> Array:
         """`∇ ½ Σ λ_k ‖r_k‖² = Jᵀ Λ R`, (p,)."""
-        return self.pull(self.spread(weights) * self.lin.residual)
+        if "rows" in vars(self) or self.potentials:
+            return self.pull(self.cotangent(weights))
+        return self.lin.gradient(weights)

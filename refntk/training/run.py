@@ -14,7 +14,7 @@ import numpy as np
 from .. import arrays
 from ..arrays import Array
 from ..calculus.network import MLP
-from ..errors import InvalidInput
+from ..errors import InvalidInput, TraceError
 from ..kernel import ntk as kernel
 from ..problems.base import Problem
 from . import accuracy
@@ -104,10 +104,11 @@ class Run:
             weights = dict(zip(at.lin.blocks, weighting["weights"].tolist(), strict=True))
             rate = learning_rate(t, settings.lr, settings.decay)
             theta, optimizer, taken = self.optimizer.advance(t, count, at, weights, self.state.optimizer, rate=rate, visit=visit)
-            if not taken:
+            if not taken and self.fixed is not None:
                 return True
             if not bool(self.xp.all(self.xp.isfinite(theta))):
                 raise self._divergence("theta", "NaN or infinite", t)
+            taken = max(taken, 1)  # where points are drawn anew, the next may lead on
             self.state = State(t + taken, theta, optimizer, weighting)
             if count == whole_round or taken < count:
                 before, self.resumable = self.resumable.t, self.state
@@ -119,10 +120,18 @@ class Run:
         """Where the run stands, and the weighting's state there."""
         t = self.state.t
         at = self._position(t, self.state.theta)
+        try:
+            weighting = self.weighting.renew(t, at, self.state.weighting)  # first: it may make the adjoint pass with the forward pass
+        except TraceError:
+            self._check_loss(at, t)  # if it is NaN, that explains the trace
+            raise
+        self._check_loss(at, t)
+        return at, weighting
+
+    def _check_loss(self, at: Position, t: int) -> None:
         half = sum(at.losses.values())
         if not math.isfinite(half):
             raise self._divergence("loss", half, t)
-        return at, self.weighting.renew(t, at, self.state.weighting)
 
     def _divergence(self, what: str, value: object, t: int) -> DivergenceError:
         remedy = f"step {t} left the finite numbers; lower lr={self.settings.lr}, or begin from smaller parameters"

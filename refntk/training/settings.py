@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from .. import engine as engines
 from ..errors import InvalidInput, UnknownNameError
 from ..estimation import probes
 from ..kernel.residual import SCALINGS
+from .natural import Natural
 from .optimizers import OPTIMIZERS, Optimizer
 from .weightings import WEIGHTINGS, Weighting
 
@@ -26,6 +27,7 @@ class Settings:
 
     steps: int
     optimizer: str
+    options: Mapping[str, Any] | None
     lr: float
     decay: tuple[float, int] | None
     weighting: str
@@ -55,6 +57,7 @@ class Settings:
         ):
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, getattr(self, name), known)
+        self.optimization()  # names what is wrong with its options
         for name in ("steps", "every", "samples", "record"):
             whole(name, getattr(self, name))
         for name in ("balance", "eigenvalues", "resample"):
@@ -67,7 +70,7 @@ class Settings:
             _positive("dt", self.dt)
         self._check_decay()
         self._check_h()
-        if self.resample and OPTIMIZERS[self.optimizer].fixed_points():
+        if self.resample and not OPTIMIZERS[self.optimizer].resamples():
             raise InvalidInput("resample", True, f"{self.optimizer!r} compares losses and needs fixed points: resample=False")
         if self.weights is not None and self.weighting != "fixed":
             raise InvalidInput("weights", self.weights, f"they are used with weighting='fixed', not {self.weighting!r}")
@@ -98,8 +101,13 @@ class Settings:
         return [float(self.h(t)) for t in (0, *(10**k for k in range(7)))]
 
     def optimization(self) -> Optimizer:
-        """The optimizer of that name."""
-        return OPTIMIZERS[self.optimizer]
+        """The optimizer of that name, with its options."""
+        found = OPTIMIZERS[self.optimizer]
+        if isinstance(found, Natural):
+            return replace(found, options=self.options or {}, seed=self.seed)
+        if self.options:
+            raise InvalidInput("options", self.options, f"they are for natural gradients; {self.optimizer!r} has none")
+        return found
 
     def weighing(self) -> Weighting:
         """The weighting of that name, with the options it uses."""

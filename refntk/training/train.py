@@ -29,6 +29,7 @@ def train(
     *,
     steps: int,
     optimizer: str = "adam",
+    options: Mapping[str, Any] | None = None,
     lr: float = 3e-3,
     decay: tuple[float, int] | None = (0.9, 1000),
     weighting: str = "trace",
@@ -56,7 +57,8 @@ def train(
     """The `History` of `steps` steps down the loss `½ Σ λ_k ‖r_k‖²` of `problem` for `network`, from `theta` (p,).
 
     Optimizers: "gd" and "adam" with learning rate `lr · factor^(t / k)` for `decay = (factor, k)`; "lbfgs", SciPy's, in rounds of
-    `every` iterations with fixed points and weights.
+    `every` iterations with fixed points and weights; "engd", "sngd" and the other methods of `natural.direction`, each with its
+    `options` and the best step of 1, ½, ..., 2^-30 and 0, for which `lr` is of no account (`scaling="quadrature"`: their Gramian).
 
     Weightings, renewed every `every` steps (1; 100 with "lbfgs"): "fixed", `weights` or 1 each; "trace", eq. (5) from the full
     kernel, out of the adjoint pass that the gradient needs anyway; "sketched", Algorithm 3 with `samples` at first and the share
@@ -64,8 +66,9 @@ def train(
     `weightings.Sketched`; "spaced", Corollary 2 with any bound h(t), or a number c for `c √t` times twice the first loss.
 
     Points are drawn anew for every step, `counts` as in `problem.sample`, unless `points` are given or `resample=False` (the
-    default with "lbfgs", which compares losses, and for direct problems, whose points are data). They and all probes are functions
-    of `rng` and the number of the step: a `Generator` is drawn from once, None means a new seed, which the history holds.
+    default with natural gradients, with "lbfgs", which cannot do otherwise, and for direct problems, whose points are data). They
+    and all probes are functions of `rng` and the number of the step: a `Generator` is drawn from once, None means a new seed, which
+    the history holds.
 
     Every `record` steps and at the end the history gets losses, weights, the full kernel's traces, the error, and with
     `eigenvalues` the spectrum of K; that does not change a bit of the training. `progress` shows a line of it.
@@ -90,20 +93,21 @@ def train(
     if optimizer not in OPTIMIZERS:
         raise UnknownNameError("optimizer", optimizer, OPTIMIZERS)
     whole("checkpoint_every", checkpoint_every)
-    fixed_points = OPTIMIZERS[optimizer].fixed_points()
+    chosen = OPTIMIZERS[optimizer]
     if points is not None and resample:
         raise InvalidInput("resample", True, "points are given; leave one of the two out")
     if points is not None and counts is not None:
         raise InvalidInput("counts", counts, "points are given; leave one of the two out")
     if resample is None:
-        resample = points is None and not fixed_points and not isinstance(problem, DirectProblem)
+        resample = points is None and not chosen.fixed_points() and not isinstance(problem, DirectProblem)
     settings = Settings(
         steps=steps,
         optimizer=optimizer,
+        options=None if options is None else dict(options),
         lr=lr,
         decay=decay,
         weighting=weighting,
-        every=(ROUND if fixed_points else 1) if every is None else every,
+        every=chosen.round(ROUND) if every is None else every,
         alpha=alpha,
         samples=samples,
         dt=dt,

@@ -118,6 +118,7 @@ class Sketched:
 
     def _sample(self, at: Position, g: Array, sizes: np.ndarray) -> np.ndarray:
         """T̂_k for every term from one probe, balanced by the sizes of the traces, (K,)."""
+        at.lin.residual  # noqa: B018  -- keeps the tape: a sample needs more than the adjoint pass
         at.rows  # noqa: B018  -- one adjoint pass for this sample and for the gradient
         xp = arrays.namespace(g)
         balance = np.sqrt(sizes.max() / sizes) if self.balance else np.ones(len(sizes))
