@@ -9,21 +9,29 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
+import re
 import struct
+import sys
+import time
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
 import numpy as np
 
-from .errors import DamagedFile
+from .errors import DamagedFile, InvalidInput
 
-DTYPES = ("float64", "float32", "int64", "uint8")
+DTYPES = ("<f8", "<f4", "<i8", "|u1")  # plain numbers, as .npy headers name them
+HEADER = re.compile(  # as NumPy writes it; nothing is evaluated to read it
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '([<|]..)', 'fortran_order': False, 'shape': \(((?:\d{1,19}(?:, |,?(?=\))))*)\), \} *\n",
+    re.DOTALL,
+)
 MEMBERS = 1000  # more than this many arrays no file of ours holds
-META_BYTES = 2**20
+DIRECTORY_BYTES = META_BYTES = 2**20
 DISTRUST = (  # what zipfile, NumPy and json raise on bytes that are not theirs
     *(zipfile.BadZipFile, struct.error, OSError, EOFError, RuntimeError),
     *(ValueError, TypeError, LookupError, ArithmeticError),
@@ -61,6 +69,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise type(error)(error.errno, f"could not write {path}, what stood there is untouched: {why}") from error
 
 
+def is_part(path: Path) -> bool:
+    """Whether this is a file that `replacing` was writing."""
+    return re.fullmatch(r"\..+\.[0-9a-f]{8}\.part", path.name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Removes what writers that were killed left unfinished; what is younger than an hour may still be being written."""
+    for path in filter(is_part, folder.glob(".*.part")):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - 3600:
+                path.unlink()
+
+
 def _sync_folder(folder: Path) -> None:
     """The new name itself on the disk, where folders can be opened (not on Windows)."""
     if hasattr(os, "O_DIRECTORY"):
@@ -72,7 +93,11 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write(path: str | os.PathLike[str], schema: str, meta: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes `arrays` and the JSON object `meta` to `path`, crash-safely. Equal contents give equal bytes. Raises `OSError`."""
+    """Writes `arrays` and the JSON object `meta` to `path`, crash-safely. Equal contents give equal bytes.
+
+    Raises `InvalidInput` for arrays that are none of plain numbers, `OSError`.
+    """
+    check_arrays(arrays)
     text = json.dumps({"schema": schema, **meta}, sort_keys=True, allow_nan=False).encode()
     members = {"meta": np.frombuffer(text, dtype=np.uint8)}
     members |= {name: np.asarray(array, order="C") for name, array in arrays.items()}
@@ -83,13 +108,24 @@ def write(path: str | os.PathLike[str], schema: str, meta: Mapping[str, Any], ar
                 np.lib.format.write_array(member, array, version=(1, 0), allow_pickle=False)
 
 
+def check_arrays(arrays: Mapping[str, np.ndarray]) -> None:
+    """Raises `InvalidInput` for what `write` could not write so that `read` would read it."""
+    if len(arrays) > MEMBERS - 2 or {"meta", "sha256"} & set(arrays):
+        raise InvalidInput(
+            "arrays", f"{len(arrays)} named {', '.join(arrays)[:80]}", f"pass at most {MEMBERS - 2}, none meta, sha256"
+        )
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.str not in DTYPES:
+            raise InvalidInput(name, f"an array of {np.asarray(array).dtype}", f"pass plain numbers: {', '.join(DTYPES)}")
+
+
 def _digest(members: Mapping[str, np.ndarray]) -> np.ndarray:
     """SHA-256 (32,) over names, types, shapes and bytes."""
     sha = hashlib.sha256()
     for name in sorted(members):
         array = members[name]
         sha.update(f"{name}:{array.dtype.str}:{array.shape}:".encode())
-        sha.update(array.tobytes())
+        sha.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return np.frombuffer(sha.digest(), dtype=np.uint8)
 
 
@@ -100,13 +136,27 @@ def read(path: str | os.PathLike[str], schema: str) -> tuple[dict[str, Any], dic
     `OSError` for what cannot be opened.
     """
     path = Path(path)
-    with open(path, "rb") as file:
+    with _Sparing(io.FileIO(path)) as file:
         return _trusted(path, file, schema)
 
 
-def _trusted(path: Path, file: IO[bytes], schema: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+class _Sparing(io.BufferedReader):
+    """A file of which not more than `most` bytes are read at once: at first, while `zipfile` looks for it, a directory's."""
+
+    most = DIRECTORY_BYTES
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            size = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        if size > self.most:
+            raise ValueError("its directory is too long")
+        return super().read(size)
+
+
+def _trusted(path: Path, file: _Sparing, schema: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     try:
         with zipfile.ZipFile(file) as archive:
+            file.most = sys.maxsize
             members = {info.filename[:-4]: _member(archive, info) for info in _directory(archive, path.stat().st_size)}
         digest = members.pop("sha256")
         if _digest(members).tobytes() != digest.tobytes():
@@ -134,19 +184,16 @@ def _directory(archive: zipfile.ZipFile, size: int) -> list[zipfile.ZipInfo]:
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One array; the header must promise exactly the bytes that are there. Reading to the end checks the CRC."""
-    stream = io.BytesIO(archive.read(info))
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError(f"{info.filename} is of another .npy version")
-    shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    if fortran or dtype.name not in DTYPES or not dtype.isnative:
-        raise ValueError(f"{info.filename} holds {dtype} instead of plain numbers")
-    data = stream.read()
-    count = 1
-    for length in shape:
-        count *= length
-    if min(shape, default=0) < 0 or count * dtype.itemsize != len(data):
-        raise ValueError(f"{info.filename} promises {shape} and holds {len(data)} bytes")
-    return np.frombuffer(data, dtype=dtype).reshape(shape).copy()
+    data = archive.read(info)
+    header = HEADER.match(data)
+    if header is None or header.end() != 10 + int.from_bytes(header[1], "little"):
+        raise ValueError(f"{info.filename} is no array as we write it")
+    descr, shape = header[2].decode(), tuple(int(length) for length in header[3].replace(b",", b" ").split())
+    if descr not in DTYPES:
+        raise ValueError(f"{info.filename} holds {descr!r} instead of plain numbers")
+    if math.prod(shape) * np.dtype(descr).itemsize != len(data) - header.end():
+        raise ValueError(f"{info.filename} promises {shape} and holds {len(data) - header.end()} bytes")
+    return np.frombuffer(data, dtype=descr, offset=header.end()).reshape(shape).copy()
 
 
 def write_json(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
@@ -180,9 +227,12 @@ def _json(text: np.ndarray) -> dict[str, Any]:
     def never(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is no JSON")
 
+    def finite(text: str) -> float:
+        return float(text) if math.isfinite(float(text)) else never(text)
+
     if text.size > META_BYTES:
         raise ValueError("its JSON is too long")
-    found = json.loads(text.tobytes().decode(), object_pairs_hook=once, parse_constant=never)
+    found = json.loads(text.tobytes().decode(), object_pairs_hook=once, parse_constant=never, parse_float=finite)
     if not isinstance(found, dict):
         raise ValueError("its JSON is no object")
     return found

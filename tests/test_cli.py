@@ -111,6 +111,7 @@ def test_what_is_not_said_is_left_to_train(handed: Callable[..., dict[str, Any]]
 PASSED = {
     "steps": ("--steps=7", 7),
     "optimizer": ("--optimizer=gd", "gd"),
+    "options": ("--option=tol=1e-9", {"tol": 1e-9}),
     "lr": ("--lr=0.5", 0.5),
     "decay": ("--decay=0.5,10", (0.5, 10)),
     "weighting": ("--weighting=spaced", "spaced"),

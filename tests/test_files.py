@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from refntk import files
-from refntk.errors import DamagedFile
+from refntk.errors import DamagedFile, InvalidInput
 
 SCHEMA = "test 1"
 ARRAYS = {
@@ -136,9 +136,12 @@ FOREIGN = {
     "a shape that overflows": lambda own: own | {"theta.npy": header(f"({2**62}, 4)")},
     "a negative shape": lambda own: own | {"theta.npy": header("(-1, -5)") + bytes(40)},
     "a header that is code": lambda own: own | {"theta.npy": header("__import__('os').getcwd()")},
+    "a header that does not close": lambda own: own | {"theta.npy": header("((5,)") + bytes(40)},
+    "a header with more in it": lambda own: own | {"theta.npy": header("(5,), 'more': 1") + bytes(40)},
     "another schema": lambda own: signed(own | meta('{"schema": "test 2"}')),
     "no schema": lambda own: signed(own | meta("{}")),
     "NaN in the JSON": lambda own: signed(own | meta('{"schema": "test 1", "lr": NaN}')),
+    "infinity in the JSON": lambda own: signed(own | meta('{"schema": "test 1", "lr": 1e999}')),
     "a name twice in the JSON": lambda own: signed(own | meta('{"schema": "test 1", "lr": 1, "lr": 2}')),
     "a list for the JSON": lambda own: signed(own | meta("[]")),
     "deep JSON": lambda own: signed(own | meta("[" * 100_000)),
@@ -174,6 +177,20 @@ def test_a_file_that_would_expand_is_refused_before_it_does(tmp_path):
     tracemalloc.start()
     with pytest.raises(DamagedFile, match="compressed"):
         files.read(tmp_path / "bomb.npz", SCHEMA)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000
+
+
+def test_a_long_directory_is_refused_before_it_is_read(path):
+    data = path.read_bytes()
+    end = data.rindex(b"PK\5\6")
+    start = int.from_bytes(data[end + 16 : end + 20], "little")
+    long = data[start:end] * (2**23 // (end - start))
+    path.write_bytes(data[:start] + long + data[end : end + 12] + len(long).to_bytes(4, "little") + data[end + 16 :])
+    tracemalloc.start()
+    with pytest.raises(DamagedFile, match="directory is too long"):
+        files.read(path, SCHEMA)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2_000_000
@@ -226,6 +243,32 @@ def test_what_stood_there_survives(path, monkeypatch, failure):
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"could not write .*nowhere"):
         files.write(tmp_path / "nowhere" / "run.npz", SCHEMA, {}, {})
+
+
+UNFIT = {"bool": np.array([True]), "int32": np.zeros(2, np.int32), "big-endian": np.zeros(2, ">f8"), "text": np.array(["a"])}
+
+
+@pytest.mark.parametrize("kind", UNFIT)
+def test_what_could_not_be_read_is_not_written(path, kind):
+    before = path.read_bytes()
+    with pytest.raises(InvalidInput, match="plain numbers"):
+        files.write(path, SCHEMA, {}, {"x": UNFIT[kind]})
+    assert path.read_bytes() == before
+
+
+def test_unfinished_files_are_swept_when_they_are_old(path):
+    old, young = path.with_name(".run.npz.0123abcd.part"), path.with_name(".run.npz.0123abce.part")
+    for part in (old, young):
+        part.touch()
+    os.utime(old, (0, 0))
+    files.sweep(path.parent)
+    assert sorted(p.name for p in path.parent.iterdir()) == [young.name, path.name]
+    foreign = path.with_name(".video.part")
+    foreign.touch()
+    os.utime(foreign, (0, 0))
+    files.sweep(path.parent)
+    assert foreign.exists()
+    files.sweep(path.parent / "nowhere")
 
 
 def test_through_a_link_not_over_it(path):

@@ -194,6 +194,6 @@ def test_the_map_is_the_house() -> None:
     assert mapped(TEXT) == rooms()
 
 
-@pytest.mark.parametrize(("old", "new"), [("  plots.py ", "  poems.py "), ("    ntk.py ", "    nkt.py ")])
+@pytest.mark.parametrize(("old", "new"), [("  plots/ ", "  poems/ "), ("    ntk.py ", "    nkt.py ")])
 def test_a_wrong_map_is_seen(old: str, new: str) -> None:
     assert mapped(TEXT.replace(old, new)) != rooms()

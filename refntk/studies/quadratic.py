@@ -108,7 +108,7 @@ class QuadraticPredictor(Study[Config]):
             "predictor at T": (_features(x) @ a["training.theta"][0] ** 2, "line"),
         }
         drawn = [Series(label, x, values, style) for label, (values, style) in curves.items()]
-        means = [Image(f"mean of {N:,}", e) for N, e in zip(config.samples, a["mean.estimate"], strict=True)]
+        means = [_matrix(f"mean of {N:,}", e) for N, e in zip(config.samples, a["mean.estimate"], strict=True)]
         t, first = a["training.time"][0], a["training.error"]
         size = np.sum(a["training.K"][0] ** 2)
         errors = Curves(
@@ -124,19 +124,24 @@ class QuadraticPredictor(Study[Config]):
         )
         return [
             Figure("predictor", "Figure 4's counterpart.", [Curves("Predictor", "x", "y (dimensionless)", drawn)]),
-            Figure("start", "Figure 5's counterpart: K at time 0, and means of samples of it.", [Image("exact", a["K"]), *means]),
+            Figure("start", "Figure 5's counterpart: K at time 0, and means of samples of it.", [_matrix("exact", a["K"]), *means]),
             Figure(
                 "end",
                 f"Figure 7's counterpart: exact kernel and average, α = {config.alpha:g}, at time 0 and at T = {config.steps:,}.",
                 [
-                    Image("exact, t = 0", a["K"]),
-                    Image("average, t = 0", a["training.first"][0]),
-                    Image("exact, t = T", a["training.K"][0]),
-                    Image("average, t = T", a["training.average"][0]),
+                    _matrix("exact, t = 0", a["K"]),
+                    _matrix("average, t = 0", a["training.first"][0]),
+                    _matrix("exact, t = T", a["training.K"][0]),
+                    _matrix("average, t = T", a["training.average"][0]),
                 ],
             ),
             Figure("average", "Squared error of the average while K moves, beside its expectation in closed form.", [errors]),
         ]
+
+
+def _matrix(title: str, K: np.ndarray) -> Image:
+    """A kernel to look at, all on one scale."""
+    return Image(title, K, x="column", y="row", family="K")
 
 
 def _mean(at: Case, samples: int, dt: float, key: int) -> np.ndarray:

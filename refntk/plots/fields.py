@@ -1,91 +1,23 @@
-"""Figures from results. The only file that imports matplotlib; it makes `Figure` objects and keeps no state of pyplot."""
+"""A trained network over the domain of its problem, beside the solution where it is known."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from .calculus.network import MLP
-from .errors import InvalidInput, MissingDependency, UnknownNameError
-from .files import replacing
-from .problems.base import DirectProblem, Problem
-from .training.deviation import full_weights
-from .training.history import History
+from ..calculus.network import MLP
+from ..errors import InvalidInput
+from ..problems.base import DirectProblem, Problem
+from ..training.history import History
+from .history import name_of
+from .style import PALETTE, WIDTH, finished
 
-try:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-except ImportError as error:
-    raise MissingDependency("matplotlib is not installed: pip install 'refntk[plot]'") from error
-
-# Okabe & Ito 2008: told apart by readers with every kind of colour vision; yellow is left out, too faint for a line on white
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-WIDTH = 7.0  # inches
-DASHES = (0, (4, 2))
 CELLS = 128  # of a field's grid along one coordinate
-UNDATED: dict[str, dict[str, None]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}  # of metadata by format
 SLICES = 4  # of a field in three coordinates
-
-
-def losses(history: History, /) -> Figure:
-    """The loss of every term, `½‖r_k‖²` of the scaled rows without its weight, against the training step, log axis.
-
-    Where the solution is known a second panel shows the relative L2 error. One line a term, one for the error.
-
-    >>> import refntk as rn
-    >>> from refntk.training import train
-    >>> problem, network = rn.problems.get("poisson1d"), rn.MLP([1, 3, 1])
-    >>> history = train(problem, network, network.init(rng=17), steps=2, record=1)
-    >>> [len(axes.lines) for axes in losses(history).axes]  # interior and boundary; the error
-    [2, 1]
-    """
-    known = bool(np.isfinite(history.errors).any())
-    panels = 2 if known else 1
-    figure = Figure(figsize=(WIDTH, 5.8 if known else 3.9), layout="constrained")
-    axes = figure.subplots(panels, 1, sharex=True, squeeze=False, height_ratios=(3, 2)[:panels])[:, 0]
-    for colour, (term, values) in _coloured(history.losses):
-        axes[0].semilogy(history.steps, _positive(values), color=colour, label=term)
-    axes[0].set_ylabel(f"loss ½‖r‖², unweighted\n(dimensionless; {_rows(history)})")
-    if known:
-        axes[1].semilogy(history.steps, _positive(history.errors), color="black")
-        axes[1].set_ylabel("relative L2 error\n(dimensionless)")
-    axes[-1].set_xlabel("training step")
-    figure.legend(loc="outside lower center", ncols=5, frameon=False)
-    return _finished(figure, f"{_name(history)}: losses")
-
-
-def weights(history: History, /) -> Figure:
-    """The loss weights λ_k against the training step, log axis: those in force solid, the full kernel's dashed, two lines a term.
-
-    The full kernel's are eq. (5), `Tr K / Tr K_kk`, of the traces that the history holds for every recorded step.
-
-    >>> import refntk as rn
-    >>> from refntk.training import train
-    >>> problem, network = rn.problems.get("poisson1d"), rn.MLP([1, 3, 1])
-    >>> history = train(problem, network, network.init(rng=17), steps=2, record=1)
-    >>> solid, dashed = weights(history).axes[0].lines[:2]
-    >>> bool(np.allclose(solid.get_ydata(), dashed.get_ydata()))  # weighting="trace" takes them from the full kernel at every step
-    True
-    """
-    figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
-    axes = figure.subplots()
-    full = full_weights(history)
-    for colour, (term, values) in _coloured(history.weights):
-        axes.semilogy(history.steps, _positive(values), color=colour, linewidth=2.4, alpha=0.5, label=term)
-        axes.semilogy(history.steps, _positive(full[term]), color=colour, linewidth=1.2, linestyle=DASHES)
-    solid = Line2D([], [], color="black", linewidth=2.4, alpha=0.5, label=f"in force ({history.config['weighting']})")
-    dashed = Line2D([], [], color="black", linewidth=1.2, linestyle=DASHES, label="full kernel (Tr K / Tr K_kk)")
-    handles, _ = axes.get_legend_handles_labels()
-    figure.legend(handles=[*handles, solid, dashed], loc="outside lower center", ncols=4, frameon=False)
-    axes.set_xlabel("training step")
-    axes.set_ylabel(f"loss weight λ\n(dimensionless; {_rows(history)})")
-    return _finished(figure, f"{_name(history)}: loss weights")
 
 
 def field(history: History, problem: Problem, network: MLP | None, /) -> Figure:
@@ -108,25 +40,9 @@ def field(history: History, problem: Problem, network: MLP | None, /) -> Figure:
         raise InvalidInput("problem", f"{problem.name!r} in {dimension} coordinates", "fields are drawn in one, two or three")
     figure = _PAINTERS[dimension](history.theta, problem, network)
     error = history.errors[-1]
-    return _finished(figure, _name(history) + (f": relative L2 error {error:.2e}" if math.isfinite(error) else ": trained network"))
-
-
-def save(figure: Figure, path: str | Path, /) -> Path:
-    """The path of the file written, in the format its suffix names (png, svg, pdf); whole or not at all, the same bytes every time.
-
-    Raises `UnknownNameError` for a suffix that names no format, `OSError`.
-
-    >>> import tempfile
-    >>> save(Figure(), Path(tempfile.mkdtemp()) / "empty.svg").read_bytes()[:5]
-    b'<?xml'
-    """
-    path = Path(path)
-    kind = path.suffix[1:]
-    if kind not in UNDATED:
-        raise UnknownNameError("suffix", kind, UNDATED)
-    with replacing(path) as file, rc_context({"svg.hashsalt": "refntk"}):
-        figure.savefig(file, format=kind, dpi=200, metadata=UNDATED[kind])
-    return path
+    return finished(
+        figure, name_of(history) + (f": relative L2 error {error:.2e}" if math.isfinite(error) else ": trained network")
+    )
 
 
 def _lines(theta: np.ndarray, problem: Problem, network: MLP) -> Figure:
@@ -229,34 +145,5 @@ def _hat(name: str) -> str:
     return "û" + name[1:]
 
 
-def _coloured(curves: Mapping[str, np.ndarray]) -> list[tuple[str, tuple[str, np.ndarray]]]:
-    """`(colour, (term, values))`, the palette over and over."""
-    return list(zip(itertools.cycle(PALETTE), curves.items(), strict=False))
-
-
-def _positive(values: np.ndarray) -> np.ndarray:
-    """What a log axis can show; the rest are gaps."""
-    return np.where(values > 0, values, np.nan)
-
-
 def _coordinate(problem: Problem, i: int) -> str:
     return f"{problem.coordinates[i]} (dimensionless)"
-
-
-def _rows(history: History) -> str:
-    """How the rows of R are scaled, without which no loss and no weight can be compared."""
-    return f"rows: {history.config['scaling']}"
-
-
-def _name(history: History) -> str:
-    return str(history.config["problem"])
-
-
-def _finished(figure: Figure, title: str) -> Figure:
-    """The figure with its title, and with quiet frames and grids on every plot of lines."""
-    figure.suptitle(title, fontsize="large")
-    for ax in figure.axes:
-        if ax.lines:
-            ax.grid(alpha=0.25, linewidth=0.6)
-            ax.spines[["top", "right"]].set_visible(False)
-    return figure
