@@ -1,4 +1,4 @@
-"""The command line: `refntk problems | train | bench`. A subcommand is one function, listed in `COMMANDS`.
+"""The command line: `refntk problems | train | study | bench`. A subcommand is one function, listed in `COMMANDS`.
 
 Such a function takes its parser, declares its arguments there, and returns what runs on them; its docstring is its help.
 """
@@ -16,19 +16,22 @@ from importlib.metadata import version
 from ..errors import InvalidInput, MissingDependency
 from .bench import bench
 from .problems import problems
+from .study import study
 from .train import train
 
 Run = Callable[[argparse.Namespace], int]  # returns the exit code
-COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, bench)
+COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, study, bench)
 
-OK, OTHER, USAGE, INTERRUPTED = 0, 1, 2, 130
+OK, OTHER, USAGE, REFUTED, INTERRUPTED = 0, 1, 2, 3, 130
 EPILOG = """\
 examples:
   refntk problems                       what can be trained
   refntk train wave                     a network for the wave equation, weighted by the neural tangent kernel
   refntk train wave --help              every option, and what each weighting means
+  refntk study montecarlo               a convergence study with its claims, figures and report
 
-exit codes: 0 done; 2 an option cannot be used; 130 stopped by Ctrl-C, with what was done kept; 1 anything else"""
+exit codes: 0 done; 2 an option cannot be used; 130 stopped by Ctrl-C, with what was done kept; 3 a claim of a study fails;
+1 anything else"""
 
 
 def parser() -> argparse.ArgumentParser:

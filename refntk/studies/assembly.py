@@ -92,6 +92,7 @@ def assemble_ntk(
     kernel = Kernel(digest, problem, network, arrays.to_numpy(theta), plain, scaling, engine)
     stretches = _stretches(lin, tile)
     ledger = Ledger(path.with_name(path.name + ".tiles"))
+    files.sweep(ledger.folder)
     pairs = list(combinations_with_replacement(stretches, 2))
     missing = {i: (kernel, *pair) for i, pair in enumerate(pairs) if not _stands(ledger, digest, pair)}
     try:
@@ -106,8 +107,8 @@ def assemble_ntk(
                 line.update()
     finally:
         _opened.cache_clear()
-    n = stretches[-1].stop
-    with files.replacing(path) as file:
+    n, whole = stretches[-1].stop, ledger.folder / path.name
+    with files.replacing(whole) as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (n, n)})
         start = file.tell()
         for rows, columns in pairs:
@@ -117,6 +118,7 @@ def assemble_ntk(
             _put(file, found["block"], start, n, rows, columns)
             if rows != columns:
                 _put(file, np.ascontiguousarray(found["block"].T), start, n, columns, rows)
+    os.replace(whole, path)
     shutil.rmtree(ledger.folder)
     return path
 
