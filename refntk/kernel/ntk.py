@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
 
 from .. import arrays
-from ..arrays import Array, Namespace
+from ..arrays import Array
+from ..engine import Engine
 from ..errors import UnknownNameError
 from .gram import RowFactors
 from .operator import Linearization
@@ -37,7 +38,7 @@ def ntk(lin: Linearization, /) -> Array:
 
     def fill(pair: tuple[slice, list[RowFactors], slice, list[RowFactors]]) -> None:
         rows, left, columns, right = pair
-        block = _gram(lin, left, right, xp)
+        block = tile_gram(left, right, engine=lin.engine)
         if rows == columns:
             block = (block + block.T) / 2
         else:
@@ -51,10 +52,10 @@ def ntk(lin: Linearization, /) -> Array:
 
 def _pairs(lin: Linearization) -> Iterator[tuple[slice, list[RowFactors], slice, list[RowFactors]]]:
     """Tiles of rows against themselves and all later ones."""
-    held = list(_tiles(lin)) if lin.compact else None
-    for i, (rows, left) in enumerate(held or _tiles(lin)):
+    held = list(row_tiles(lin)) if lin.compact else None
+    for i, (rows, left) in enumerate(held or row_tiles(lin)):
         yield rows, left, rows, left
-        for columns, right in held[i + 1 :] if held else _tiles(lin, after=rows.stop):
+        for columns, right in held[i + 1 :] if held else row_tiles(lin, after=rows.stop):
             yield rows, left, columns, right
 
 
@@ -74,11 +75,15 @@ def ntk_block(lin: Linearization, row_term: str, column_term: str, /) -> Array:
 
     def tiles(name: str) -> Iterator[list[RowFactors]]:
         block = lin.blocks[name]
-        inside = takewhile(lambda tile: tile[0].stop <= block.stop, _tiles(lin, after=block.start))
+        inside = takewhile(lambda tile: tile[0].stop <= block.stop, row_tiles(lin, after=block.start))
         return (factors for _, factors in inside)
 
     held = list(tiles(column_term)) if lin.compact else None
-    return xp.concat([xp.concat([_gram(lin, f, g, xp) for g in held or tiles(column_term)], axis=1) for f in tiles(row_term)])
+
+    def row(left: list[RowFactors]) -> Array:
+        return xp.concat([tile_gram(left, right, engine=lin.engine) for right in held or tiles(column_term)], axis=1)
+
+    return xp.concat([row(left) for left in tiles(row_term)])
 
 
 def ntk_diagonal(lin: Linearization, /) -> Array:
@@ -178,8 +183,15 @@ def _point_gram(lin: Linearization, factors: list[RowFactors]) -> Array:
     return sum(lin.engine.point_gram(f, xp=xp) for f in factors)
 
 
-def _tiles(lin: Linearization, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
-    """The rows from `after` on, in tiles small enough for a Gram product."""
+def row_tiles(lin: Linearization, after: int = 0) -> Iterator[tuple[slice, list[RowFactors]]]:
+    """The rows from `after` on with their factors, in tiles small enough for a Gram product: the tiles of which K is made.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> [rows for rows, _ in row_tiles(lin)]  # a tile never holds rows of two terms
+    [slice(0, 1, None), slice(1, 3, None)]
+    """
     for rows, factors in lin.factors(after):
         channels, m = max(f.D.shape[0] for f in factors), factors[0].D.shape[1]
         step = max(1, math.isqrt(TILE_BYTES // (8 * channels**2 * m**2)))
@@ -190,5 +202,16 @@ def _tiles(lin: Linearization, after: int = 0) -> Iterator[tuple[slice, list[Row
                 yield tile, [f[low:high] for f in factors]
 
 
-def _gram(lin: Linearization, left: list[RowFactors], right: list[RowFactors], xp: Namespace) -> Array:
-    return sum(lin.engine.pair_gram(a, b, xp=xp) for a, b in zip(left, right, strict=True))
+def tile_gram(left: list[RowFactors], right: list[RowFactors], *, engine: Engine) -> Array:
+    """The entries of K between two tiles: the sum over the affine maps.
+
+    >>> import numpy as np, refntk as rn
+    >>> problem = rn.problems.get("poisson1d")
+    >>> lin = rn.linearize(problem, rn.MLP([1, 1]), np.array([2.0, 0.5]), {"interior": [[0.3]], "boundary": [[0.0], [2.0]]})
+    >>> (_, interior), (_, boundary) = row_tiles(lin)
+    >>> tile_gram(boundary, boundary, engine=lin.engine)
+    array([[1., 1.],
+           [1., 5.]])
+    """
+    xp = arrays.namespace(left[0].D)
+    return sum(engine.pair_gram(a, b, xp=xp) for a, b in zip(left, right, strict=True))

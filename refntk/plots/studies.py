@@ -161,7 +161,7 @@ def _image(drawn: Figure, ax: Axes, panel: data.Image, family: Sequence[data.Ima
         short, long = sorted((abs(right - left), abs(top - bottom)))
         place = {"origin": "lower", "aspect": "equal" if long <= ELONGATED * short else "auto", "extent": panel.extent}
     if panel.directors is not None:
-        headless = {"headwidth": 0, "headlength": 0, "headaxislength": 0}
+        headless: dict[str, Any] = {"headwidth": 0, "headlength": 0, "headaxislength": 0}
         ax.quiver(*panel.directors.T, color=PALETTE[1], pivot="mid", scale=30, width=0.006, **headless)
     image = ax.imshow(values, cmap="RdBu_r" if panel.signed else "viridis", norm=norm, interpolation="nearest", **place)
     drawn.colorbar(image, cax=ax.inset_axes((1.04, 0, 0.05, 1)), label=panel.z)  # as high as the image, whatever its aspect

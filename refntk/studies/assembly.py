@@ -20,9 +20,9 @@ from .. import arrays, files
 from ..arrays import Array
 from ..calculus.network import MLP
 from ..errors import DamagedFile, InvalidInput
-from ..kernel import ntk
 from ..kernel.gram import RowFactors
 from ..kernel.linearization import linearize
+from ..kernel.ntk import row_tiles, tile_gram
 from ..kernel.operator import Linearization
 from ..problems.base import Problem
 from ..training.describe import describe
@@ -126,7 +126,7 @@ def assemble_ntk(
 def _stretches(lin: Linearization, most: int) -> list[slice]:
     """All rows in stretches of whole tiles of `ntk`, `most` rows each or a single tile. Cost: one adjoint pass."""
     found: list[slice] = []
-    for rows, _ in ntk._tiles(lin):
+    for rows, _ in row_tiles(lin):
         if found and rows.stop - found[-1].start <= most:
             found[-1] = slice(found[-1].start, rows.stop)
         else:
@@ -157,17 +157,16 @@ def _put(file: IO[bytes], block: np.ndarray, start: int, n: int, rows: slice, co
 def _opened(kernel: Kernel) -> tuple[Linearization, list[Tile] | None]:
     """The linearization and, where they fit, the factors of all rows, kept from one block to the next."""
     lin = linearize(kernel.problem, kernel.network, kernel.theta, kernel.points, scaling=kernel.scaling, engine=kernel.engine)
-    return lin, list(ntk._tiles(lin)) if lin.compact else None
+    return lin, list(row_tiles(lin)) if lin.compact else None
 
 
 def _block(kernel: Kernel, rows: slice, columns: slice) -> np.ndarray:
     """K[rows, columns], tile by tile as `ntk` goes about it, so that the bits are its own."""
     lin, held = _opened(kernel)
-    xp = arrays.namespace(lin.residual)
     block = np.zeros((rows.stop - rows.start, columns.stop - columns.start))
 
     def tiles(part: slice) -> Iterator[Tile]:
-        for tile in held or ntk._tiles(lin, after=part.start):
+        for tile in held or row_tiles(lin, after=part.start):
             if tile[0].start >= part.stop:
                 return
             if tile[0].start >= part.start:
@@ -175,7 +174,7 @@ def _block(kernel: Kernel, rows: slice, columns: slice) -> np.ndarray:
 
     def fill(pair: tuple[Tile, Tile]) -> None:
         (a, left), (b, right) = pair
-        found = ntk._gram(lin, left, right, xp)
+        found = tile_gram(left, right, engine=lin.engine)
         if a == b:
             found = (found + found.T) / 2
         elif rows == columns:

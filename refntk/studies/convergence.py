@@ -20,6 +20,7 @@ from .figure import DASHED, Curves, Figure, Series, Slope
 from .study import Arrays, Cell, Claim, Outcome, Study
 
 TERMS = ("interior", "boundary")
+RANKS = ("least", "second", "third", "largest")  # of the four eigenvalues
 POINTS_AT = {"interior": np.array([[1 / 3], [2 / 3]]), "boundary": np.array([[0.0], [1.0]])}  # with the ends, equispaced
 
 
@@ -104,8 +105,8 @@ class Convergence(Study[Config]):
         run = runs[0]
         steps = T - 1.0
         losses = [Series(f"run {i}", steps, run.loss) for i, run in enumerate(runs)]
-        weights = [Series(f"λ {name}", steps, run.weights[:, k]) for k, name in enumerate(TERMS)]
-        spectrum = [Series(f"eigenvalue {i + 1} at first", steps, run.eigenvalues[:, i]) for i in range(4)]
+        weights = [Series(f"λ {name}", T, run.weights[:, k]) for k, name in enumerate(TERMS)]
+        spectrum = [Series(f"at first the {rank}", T, run.eigenvalues[:, i]) for i, rank in enumerate(RANKS)]
         averages = {"‖R‖²": (run.squares, 1), "‖∇G‖²": (run.gradients, 2)}
         return [
             Figure(
@@ -117,8 +118,8 @@ class Convergence(Study[Config]):
                 "spectrum",
                 "Figure 2's counterpart, first run: weights of eq. (5), and eigenvalues of K, followed by their eigenvectors.",
                 [
-                    Curves("Loss weights", "step", "λ (dimensionless)", weights, log="y"),
-                    Curves("Eigenvalues of K", "step", "eigenvalue (dimensionless)", spectrum, log="y"),
+                    Curves("Loss weights", "step, from 1", "λ (dimensionless)", weights, log="xy"),
+                    Curves("Eigenvalues of K", "step, from 1", "eigenvalue (dimensionless)", spectrum, log="xy"),
                 ],
             ),
             Figure(
@@ -146,12 +147,14 @@ class Convergence(Study[Config]):
 def _algorithm_1(problem: Problem, network: MLP, theta: np.ndarray, rate: float, steps: int) -> dict[str, np.ndarray]:
     """`θ_{t+1} = θ_t - η J_tᵀ Λ_t R_t` with the weights of eq. (5), looked at before every step and after the last."""
     rows: list[dict[str, Any]] = []
-    vectors = np.eye(4)
+    vectors = np.empty((0, 0))
     for _ in range(steps + 1):
         lin = linearize(problem, network, theta, POINTS_AT)
         K, R = ntk(lin), lin.residual
         weights = trace_ratio(traces(np.diagonal(K), lin.blocks))
         values, found = np.linalg.eigh(K)
+        if not vectors.size:
+            vectors = found  # ascending at first
         _, order = linear_sum_assignment(-((vectors.T @ found) ** 2))  # column i goes on as column order[i]
         vectors, gradient = found[:, order], lin.gradient(weights)
         row = {"residual": R, "weights": [weights[name] for name in TERMS], "eigenvalues": values[order]}
