@@ -126,8 +126,8 @@ class WeightBias(Study[Config]):
         a, modes = outcome.arrays, _modes(outcome.config)
         step, weights, parts = a["step"][0], [], []
         for j, (label, _, _) in enumerate(modes):
-            exact = [Series(f"{term}, full kernel", step, a["exact"][0, :, k], DASHED) for k, term in enumerate(TERMS)]
-            average = [Series(f"{term}, average", step, a["estimated"][0, :, j, k]) for k, term in enumerate(TERMS)]
+            exact = [Series(f"{term}, full kernel", step, a["exact"][0, :, k], DASHED, family=term) for k, term in enumerate(TERMS)]
+            average = [Series(f"{term}, average", step, a["estimated"][0, :, j, k], family=term) for k, term in enumerate(TERMS)]
             weights.append(Curves(label, "step", "λ (dimensionless)", [*exact, *average], log="y"))
             lines = [Series(name, step, values.mean(axis=0)) for name, values in _parts(outcome, j).items()]
             parts.append(Curves(label, "step", "relative to λ", lines))
