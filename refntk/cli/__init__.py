@@ -1,4 +1,4 @@
-"""The command line: `refntk problems | train | study | bench`. A subcommand is one function, listed in `COMMANDS`.
+"""The command line: `refntk problems | train | study | bench | vectors`. A subcommand is one function, listed in `COMMANDS`.
 
 Such a function takes its parser, declares its arguments there, and returns what runs on them; its docstring is its help.
 """
@@ -18,9 +18,10 @@ from .bench import bench
 from .problems import problems
 from .study import study
 from .train import train
+from .vectors import vectors
 
 Run = Callable[[argparse.Namespace], int]  # returns the exit code
-COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, study, bench)
+COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, study, bench, vectors)
 
 OK, OTHER, USAGE, REFUTED, INTERRUPTED = 0, 1, 2, 3, 130
 EPILOG = """\
