@@ -11,7 +11,7 @@ import pytest
 import toy_study
 from toy_study import TOY, results
 
-from refntk import files
+from refntk import files, studies
 from refntk.errors import DamagedFile, InvalidInput, UnknownNameError
 from refntk.studies.conduct import conduct, revisit
 
@@ -246,3 +246,9 @@ def test_revisiting_what_is_not_there(tmp_path, copy):
 def test_a_line_of_progress(tmp_path, capsys):
     conduct(TOY, tmp_path / "toy", scale="smoke", progress=True)
     assert "12/12" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_a_configuration_holds_finite_numbers(value):
+    with pytest.raises(InvalidInput, match="alpha"):
+        studies.get("quadratic").configure("smoke", {"alpha": value})

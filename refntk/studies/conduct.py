@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def conduct(
     claims = study.claims(outcome)
     about = about | {"code": code_version()}
     files.write(folder / RESULT, SCHEMA, {"about": about, "cells": [dict(cell) for cell in cells]}, outcome.arrays)
-    files.write_json(folder / CLAIMS, {"schema": SCHEMA, "claims": [asdict(claim) for claim in claims]})
+    files.write_json(folder / CLAIMS, {"schema": SCHEMA, "claims": [claim.plain() for claim in claims]})
     return Conclusion(study, folder, about, outcome, claims, [], reused, damaged)
 
 

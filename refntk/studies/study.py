@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -39,9 +40,21 @@ class Claim:
     interval: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        """NumPy's scalars become Python's, for JSON."""
+        """NumPy's scalars become Python's; a number that is none bears nothing out."""
         object.__setattr__(self, "measured", float(self.measured))
-        object.__setattr__(self, "holds", bool(self.holds))
+        object.__setattr__(self, "holds", bool(self.holds) and not math.isnan(self.measured))
+
+    def plain(self) -> dict[str, Any]:
+        """The claim as JSON values, what is not finite as null.
+
+        >>> Claim("order", "2", math.nan, True).plain()
+        {'statement': 'order', 'claimed': '2', 'measured': None, 'holds': False, 'interval': None}
+        """
+        ends = [end if math.isfinite(end) else None for end in self.interval or ()]
+        return asdict(self) | {
+            "measured": self.measured if math.isfinite(self.measured) else None,
+            "interval": ends or None,
+        }
 
     def __str__(self) -> str:
         """The claim on one line."""
@@ -117,6 +130,7 @@ class Study(ABC, Generic[C]):
             there = getattr(config, name)
             try:
                 config = replace(config, **{name: _as_type(there)(value)})
+                plain(config)  # which no NaN and no infinity can be
             except (TypeError, ValueError, KeyError) as error:
                 raise InvalidInput(name, repr(value), f"give a value like {there!r}") from error
         return config
