@@ -71,6 +71,7 @@ def test_there_is_an_addition_of_every_kind() -> None:
         "calculus/activation",
         "refntk/weights",
         "training/weightings",
+        "studies/coin",
     ]
 
 
@@ -143,6 +144,24 @@ def test_the_new_weighting_trains() -> None:
         registry.clear()
         registry.update(before)
     assert history.loss == pytest.approx([1.0, 1.0, 1.0])  # ½ Σ_k ‖r_k‖²/‖r_k‖² over two terms
+
+
+ASK_COIN = """
+import sys
+from refntk import studies
+studies.__path__.append(sys.argv[1])
+came = studies.conduct(studies.get("coin"), sys.argv[2], scale="smoke")
+assert len(came.study.figures(came.outcome)) == 1
+print(studies.names().index("coin") >= 0, came.claims[0].holds, len(came.outcome.cells))
+"""
+
+
+def test_a_new_file_is_a_new_study(tmp_path: Path) -> None:
+    (tmp_path / "coin.py").write_text(ADDITIONS["refntk/studies/coin.py"], encoding="utf-8")
+    command = [sys.executable, "-c", ASK_COIN, str(tmp_path), str(tmp_path / "out")]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == ["True", "True", "8"]
 
 
 # Commands
