@@ -28,8 +28,8 @@ POINTS_AT = {"interior": np.array([[1 / 3], [2 / 3]]), "boundary": np.array([[0.
 class Config:
     """`runs` first parameters, and from each, at each rate, `steps` steps of gradient descent of one hidden layer."""
 
-    runs: int = 4
-    steps: int = 5000
+    runs: int = 8
+    steps: int = 4000
     width: int = 100
     rates: tuple[float, ...] = (2e-5, 1e-5)
 
