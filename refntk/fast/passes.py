@@ -42,7 +42,7 @@ def activate(table: Table, activation: Activation, z: Array, *, xp: Namespace, b
 
 
 def _tanh(x: Array, bias: Array) -> tuple[Array, Array]:
-    """tanh x and `exp(-2|x|)` of x + bias, in one walk less for each that would be a walk of its own; see `FINISH`."""
+    """Tanh x and `exp(-2|x|)` of x + bias, in one walk less for each that would be a walk of its own; see `FINISH`."""
     e = empty(x.shape, x.dtype)
     _shift(x, bias, e)
     return np.tanh(x, out=empty(x.shape, x.dtype)), np.exp(e, out=e)
@@ -57,7 +57,9 @@ def _shift(x: Any, bias: Any, e: Any) -> None:
             e[i, u] = -2 * abs(x[i, u])
 
 
-FINISH = {"tanh": ("g1 = T(4.0) * g1 / ((T(1.0) + g1) * (T(1.0) + g1))", "G1[i, u] = g1")}  # σ' from exp(-2|x|), in the forward pass
+FINISH = {
+    "tanh": ("g1 = T(4.0) * g1 / ((T(1.0) + g1) * (T(1.0) + g1))", "G1[i, u] = g1")
+}  # σ' from exp(-2|x|), in the forward pass
 
 
 def activate_tangent(table: Table, saved: Any, dz: Array, *, xp: Namespace) -> Array:

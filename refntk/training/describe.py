@@ -16,7 +16,12 @@ from .settings import plain
 
 
 def describe(
-    problem: Problem, network: MLP | None, theta: Array, points: Mapping[str, Array] | None, blocks: Mapping[str, slice]
+    problem: Problem,
+    network: MLP | None,
+    theta: Array,
+    points: Mapping[str, Array] | None,
+    blocks: Mapping[str, slice],
+    quadrature: Mapping[str, Array] | None = None,
 ) -> dict[str, Any]:
     """The run's problem, network, first θ, and fixed points (None if they are drawn anew), as JSON values.
 
@@ -32,6 +37,7 @@ def describe(
         "rows": {name: block.stop - block.start for name, block in blocks.items()},
         "theta_sha256": _digest({"theta": theta}),
         "points_sha256": None if points is None else _digest(points),
+        "quadrature_sha256": None if quadrature is None else _digest(quadrature),
     }
     for name in ("sizes", "output_scale", "parametrization", "shift", "scale"):
         found[name] = None if network is None else getattr(network, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from .. import arrays
 from ..arrays import Array
@@ -32,6 +33,7 @@ class Position:
     points: Mapping[str, Array]
     scaling: str
     engine: str
+    quadrature: Mapping[str, Array] | None = None
 
     def moved(self, theta: Array) -> Position:
         """The same points at other parameters."""
@@ -40,7 +42,8 @@ class Position:
     @cached_property
     def lin(self) -> Linearization:
         """R and J."""
-        return linearize(self.problem, self.network, self.theta, self.points, scaling=self.scaling, engine=self.engine)
+        how: dict[str, Any] = {"scaling": self.scaling, "quadrature": self.quadrature, "engine": self.engine}
+        return linearize(self.problem, self.network, self.theta, self.points, **how)
 
     @cached_property
     def rows(self) -> kernel.RowSpace:
@@ -70,7 +73,8 @@ class Position:
         for term in self.problem.terms:
             if term.loss is not None:
                 xp, points = arrays.namespace(self.lin.residual), self.points[term.name]
-                s = row_scales(self.problem, self.points, self.scaling)[term.name]  # s r with the loss s² ℓ(r)
+                scale = row_scales(self.problem, self.points, self.scaling, self.quadrature)[term.name]  # s r with the loss s² ℓ(r)
+                s = scale if isinstance(scale, float) else scale[:, None]
                 r = xp.reshape(self.lin.residual[self.lin.blocks[term.name]], (points.shape[0], -1)) / s
                 values, slopes, curvatures = term.loss(points, r, xp=xp)
                 found[term.name] = tuple(xp.reshape(a, (-1,)) for a in (s * s * values, s * slopes, curvatures))

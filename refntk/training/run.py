@@ -48,14 +48,22 @@ class Run:
     """Training of `network` on `problem` from `theta`, with fixed `points` or None: `go` moves it, `finish` ends it."""
 
     def __init__(
-        self, problem: Problem, network: MLP | None, theta: Array, points: Mapping[str, Array] | None, settings: Settings, /
+        self,
+        problem: Problem,
+        network: MLP | None,
+        theta: Array,
+        points: Mapping[str, Array] | None,
+        settings: Settings,
+        /,
+        *,
+        quadrature: Mapping[str, Array] | None = None,
     ):
         self.problem, self.network, self.settings = problem, network, settings
-        self.xp = arrays.namespace(theta)
+        self.quadrature, self.xp = quadrature, arrays.namespace(theta)
         self.optimizer, self.weighting = settings.optimization(), settings.weighing()
         self.fixed = points if points is not None or settings.resample else self._sample(0)
         first = self._position(0, theta).lin  # says what is wrong with θ, network or points before anything else happens
-        self.config = settings.config() | describe(problem, network, theta, self.fixed, first.blocks)
+        self.config = settings.config() | describe(problem, network, theta, self.fixed, first.blocks, quadrature)
         self.error = accuracy.relative_error(problem, network)
         self.state = State(0, theta, self.optimizer.start(theta, xp=self.xp), {})
         self.resumable = self.state  # the last state that does not depend on where this run ends
@@ -71,7 +79,7 @@ class Run:
     def _position(self, t: int, theta: Array) -> Position:
         points = self._sample(t) if self.fixed is None else self.fixed
         points = {name: arrays.like(x, theta, xp=self.xp) for name, x in points.items()}
-        return Position(self.problem, self.network, theta, points, self.settings.scaling, self.settings.engine)
+        return Position(self.problem, self.network, theta, points, self.settings.scaling, self.settings.engine, self.quadrature)
 
     def resume(self, path: str | os.PathLike[str]) -> None:
         """Takes up the run that stands at `path`. Raises `DamagedFile`, or `InvalidInput` if it is another run."""
@@ -121,7 +129,9 @@ class Run:
         t = self.state.t
         at = self._position(t, self.state.theta)
         try:
-            weighting = self.weighting.renew(t, at, self.state.weighting)  # first: it may make the adjoint pass with the forward pass
+            weighting = self.weighting.renew(
+                t, at, self.state.weighting
+            )  # first: it may make the adjoint pass with the forward pass
         except TraceError:
             self._check_loss(at, t)  # if it is NaN, that explains the trace
             raise

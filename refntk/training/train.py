@@ -42,6 +42,7 @@ def train(
     h: float | Callable[[float], float] = 1.0,
     weights: Mapping[str, float] | None = None,
     points: Mapping[str, Array] | None = None,
+    quadrature: Mapping[str, Array] | None = None,
     resample: bool | None = None,
     counts: Mapping[str, Count] | None = None,
     scaling: str = "sum",
@@ -66,7 +67,8 @@ def train(
     `weightings.Sketched`; "spaced", Corollary 2 with any bound h(t), or a number c for `c √t` times twice the first loss.
 
     Points are drawn anew for every step, `counts` as in `problem.sample`, unless `points` are given or `resample=False` (the
-    default with natural gradients, with "lbfgs", which cannot do otherwise, and for direct problems, whose points are data). They
+    default with natural gradients, with "lbfgs", which cannot do otherwise, and for direct problems, whose points are data). With
+    `scaling="quadrature"`, points may bring weights {term: (n,)} of their own, those of a Gauss rule, in `quadrature`. Points
     and all probes are functions of `rng` and the number of the step: a `Generator` is drawn from once, None means a new seed, which
     the history holds.
 
@@ -98,6 +100,8 @@ def train(
         raise InvalidInput("resample", True, "points are given; leave one of the two out")
     if points is not None and counts is not None:
         raise InvalidInput("counts", counts, "points are given; leave one of the two out")
+    if points is None and quadrature is not None:
+        raise InvalidInput("quadrature", "weights", "they belong to points of their own; give points as well")
     if resample is None:
         resample = points is None and not chosen.fixed_points() and not isinstance(problem, DirectProblem)
     settings = Settings(
@@ -124,7 +128,7 @@ def train(
         eigenvalues=eigenvalues,
     )
     checked = None if points is None else problem.check_points(points)
-    run = Run(problem, network, arrays.as_floats("theta", theta), checked, settings)
+    run = Run(problem, network, arrays.as_floats("theta", theta), checked, settings, quadrature=quadrature)
     path = _place(checkpoint, resume)
     if path is not None and resume and path.exists():
         run.resume(path)
