@@ -1,4 +1,4 @@
-"""The command line: `refntk problems | train | study | bench | vectors`. A subcommand is one function, listed in `COMMANDS`.
+"""The command line: `refntk problems | train | study | bench | vectors | check`. A subcommand is a function listed in `COMMANDS`.
 
 Such a function takes its parser, declares its arguments there, and returns what runs on them; its docstring is its help.
 """
@@ -15,13 +15,14 @@ from importlib.metadata import version
 
 from ..errors import InvalidInput, MissingDependency
 from .bench import bench
+from .check import check
 from .problems import problems
 from .study import study
 from .train import train
 from .vectors import vectors
 
 Run = Callable[[argparse.Namespace], int]  # returns the exit code
-COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, study, bench, vectors)
+COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, study, bench, vectors, check)
 
 OK, OTHER, USAGE, REFUTED, INTERRUPTED = 0, 1, 2, 3, 130
 EPILOG = """\
@@ -30,9 +31,10 @@ examples:
   refntk train wave                     a network for the wave equation, weighted by the neural tangent kernel
   refntk train wave --help              every option, and what each weighting means
   refntk study montecarlo               a convergence study with its claims, figures and report
+  refntk check mypackage.module:Mine    whether an implementation is right, and what is wrong with it
 
-exit codes: 0 done; 2 an option cannot be used; 130 stopped by Ctrl-C, with what was done kept; 3 a claim of a study fails;
-1 anything else"""
+exit codes: 0 done; 2 an option cannot be used; 130 stopped by Ctrl-C, with what was done kept; 3 a claim of a study fails,
+or a check; 1 anything else"""
 
 
 def parser() -> argparse.ArgumentParser:
