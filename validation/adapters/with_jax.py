@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from candidate import Candidate, axes
-from equations import rows as equations
+from residual_rows import rows as equations
 
 jax.config.update("jax_enable_x64", True)
 

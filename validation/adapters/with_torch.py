@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from candidate import Candidate, axes
-from equations import rows as equations
+from residual_rows import rows as equations
 from torch.func import jacrev, jvp, vmap
 
 ACTIVATIONS = {
