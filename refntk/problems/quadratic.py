@@ -24,7 +24,7 @@ class Equispaced(Box):
         """`count` pairs (count, 2)."""
         n = math.prod(count) if isinstance(count, tuple) else count
         x = np.linspace(self.lower[0], self.upper[0], n)
-        return np.stack([x, np.pi * x**2 + np.e * x + np.sqrt(2.0) + self.noise * rng.standard_normal(n)], axis=1)
+        return np.stack([x, np.pi * x**2 + math.e * x + np.sqrt(2.0) + self.noise * rng.standard_normal(n)], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)

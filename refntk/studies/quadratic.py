@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -104,7 +105,7 @@ class QuadraticPredictor(Study[Config]):
         x, y = a["data"].T
         curves = {
             "sampled data": (y, POINTS),
-            "true output": (np.pi * x**2 + np.e * x + np.sqrt(2.0), DASHED),
+            "true output": (np.pi * x**2 + math.e * x + np.sqrt(2.0), DASHED),
             "predictor at T": (_features(x) @ a["training.theta"][0] ** 2, "line"),
         }
         drawn = [Series(label, x, values, style) for label, (values, style) in curves.items()]
