@@ -2,7 +2,8 @@
 
 Two times taken in different minutes say little about each other on a machine that does anything else. In turns, whatever slows the
 machine slows all candidates alike, and their ratios stand. Between turns there is a pause: the workers of OpenBLAS, and of other
-thread pools, go on spinning for a while after a product and would slow down whoever comes next.
+thread pools, go on spinning for a while after a product and would slow down whoever comes next. Behind the pause a turn begins with
+a call that does not count: in a training a step follows a step, and not somebody else's work and a fifth of a second of sleep.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ..errors import InvalidInput
 ROUNDS, WARMUPS = 9, 2
 PAUSE = 0.2  # seconds; a numba step 50 ms behind a threaded product took 91 ms, 100 ms behind it and later 67 ms (wave, width 500)
 SHORTEST = 0.01  # seconds; what takes less is called several times in a row and the time divided
+LONG = 1.0  # seconds; what takes more begins its turn at once
 
 Call = Callable[[], Any]
 Name = TypeVar("Name")
@@ -71,7 +73,8 @@ def alternate(
     """A `Measurement` of every candidate, called in turns: `warmups` rounds that do not count, then `rounds` that do.
 
     Before each turn garbage is collected and `pause` seconds pass; while the clock runs the collector is off. A candidate that took
-    less than `shortest` seconds in the last warm-up is called several times a turn. `progress` hears of every turn.
+    less than `shortest` seconds in the last warm-up is called several times a turn, and one that took less than `LONG` once more
+    before the clock runs. `progress` hears of every turn.
     Raises `InvalidInput` for numbers of rounds below 1, of warm-ups below 0.
 
     >>> ticks = iter([0.0, 1.0, 1.0, 3.0, 3.0, 5.0, 5.0, 10.0])
@@ -82,18 +85,20 @@ def alternate(
         raise InvalidInput("rounds", rounds, "choose at least 1; at least 9 for numbers to be published")
     if warmups < 0:
         raise InvalidInput("warmups", warmups, "choose a number that is not negative")
-    calls = dict.fromkeys(candidates, 1)
+    calls, leads = dict.fromkeys(candidates, 1), dict.fromkeys(candidates, False)
     taken: dict[Name, list[float]] = {name: [] for name in candidates}
     with _collector_off():
         for turn in range(-warmups, rounds):
             for name, call in candidates.items():
                 gc.collect()
                 time.sleep(pause)
+                if leads[name]:
+                    call()
                 seconds = _seconds(call, calls[name], clock)
                 if turn >= 0:
                     taken[name].append(seconds)
                 elif turn == -1:
-                    calls[name] = max(1, math.ceil(shortest / max(seconds, 1e-9)))
+                    calls[name], leads[name] = max(1, math.ceil(shortest / max(seconds, 1e-9))), seconds < LONG
                 progress()
     return {name: Measurement(tuple(seconds), calls[name]) for name, seconds in taken.items()}
 

@@ -13,6 +13,7 @@ from numba import njit
 from ..arrays import Array, Namespace
 from ..kernel.gram import RowFactors
 from . import pool
+from .blas import add_product
 from .buffers import empty
 
 REORDER = {"reassoc", "contract"}  # lets a dot product use vector lanes; the order is fixed when the kernel is compiled
@@ -102,9 +103,9 @@ def _times(array: Array, column: Array) -> Array:
     return np.multiply(array, column, out=empty(array.shape, array.dtype))
 
 
-def combine(stretches: Sequence[Sequence[RowFactors]], *, xp: Namespace) -> Array:
+def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float] | None = None, *, xp: Namespace) -> Array:
     """Twin of `kernel.gram.combine`: affine maps, or blocks of their rows, side by side; stretches one after the other in place."""
-    first = stretches[0]
+    first, shares = stretches[0], [1.0] * len(stretches) if shares is None else shares
     count = first[0].D.shape[1]
     shapes = [(f.A.shape[-1], f.D.shape[-1]) for f in first]
     out = empty((count, sum((fan_in + 1) * fan_out for fan_in, fan_out in shapes)), first[0].D.dtype)
@@ -114,9 +115,9 @@ def combine(stretches: Sequence[Sequence[RowFactors]], *, xp: Namespace) -> Arra
         W = out[:, start : start + fan_in * fan_out].reshape(count, fan_in, fan_out)
         b = out[:, start + fan_in * fan_out : start + (fan_in + 1) * fan_out]
         size = -(-fan_in // blocks)
-        tasks += [(layer, slice(low, min(low + size, fan_in)), W, b) for low in range(0, fan_in, size)]
+        tasks += [(layer, shares, slice(low, min(low + size, fan_in)), W, b) for low in range(0, fan_in, size)]
         start += (fan_in + 1) * fan_out
-    pool.map(_fill, sorted(tasks, key=lambda task: (task[1].stop - task[1].start) * task[2].shape[2], reverse=True))
+    pool.map(_fill, sorted(tasks, key=lambda task: (task[2].stop - task[2].start) * task[3].shape[2], reverse=True))
     return out
 
 
@@ -136,18 +137,11 @@ def _blocks(shapes: tuple[tuple[int, int], ...], cores: int) -> int:
 
 def _fill(task: Any) -> None:
     """One block of rows of dW, and with the first block all of db."""
-    layer, block, W, b = task
-    spare = empty((block.stop - block.start, W.shape[2]), W.dtype)
+    layer, shares, block, W, b = task
     for s in range(W.shape[0]):
-        total = W[s, block]
-        for i, f in enumerate(layer):
+        for i, (f, share) in enumerate(zip(layer, shares, strict=True)):
             D = np.ascontiguousarray(f.D[:, s]).reshape(-1, f.D.shape[-1])
             A = f.A.reshape(-1, f.A.shape[-1])[:, block]
-            if i == 0:
-                np.dot(A.T, D, out=total)
-            else:
-                total += np.dot(A.T, D, out=spare)
-        if layer[0].scale != 1.0:
-            total *= layer[0].scale
+            add_product(A, D, f.scale * share, W[s, block], fresh=i == 0)
         if block.start == 0:
-            b[s] = sum(f.B[s].sum(axis=0) for f in layer)
+            b[s] = sum(share * f.B[s].sum(axis=0) for f, share in zip(layer, shares, strict=True))

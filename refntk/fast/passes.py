@@ -29,32 +29,38 @@ Kernel = Callable[..., None]
 
 
 def activate(table: Table, activation: Activation, z: Array, *, xp: Namespace, bias: Array | None = None) -> tuple[Array, Any]:
-    """Twin of `calculus.passes.activate`; a bias (width,) is added to the value channel of z on the way, in place."""
+    """Twin of `calculus.passes.activate`, with a bias (width,) to be added to the value channel. z is used up: its value channel,
+    which no pass reads again, makes room for a generator.
+    """
+    out = empty((len(table.rows), *z.shape[1:]), z.dtype)
     if activation.name == "tanh":
-        generators = _tanh(z[0], np.zeros(z.shape[2], dtype=z.dtype) if bias is None else bias)
+        generators = _tanh(z[0], bias, out[0] if _tells_value(table) else empty(z.shape[1:], z.dtype))
     else:
         if bias is not None:
             z[0] += bias
         generators = activation.generators(z[0], xp=np)
-    out = empty((len(table.rows), *z.shape[1:]), z.dtype)
     forward_kernel(table, activation)(z, *generators, out)
     return out, (activation, generators, z)
 
 
-def _tanh(x: Array, bias: Array) -> tuple[Array, Array]:
-    """Tanh x and `exp(-2|x|)` of x + bias, in one walk less for each that would be a walk of its own; see `FINISH`."""
-    e = empty(x.shape, x.dtype)
-    _shift(x, bias, e)
-    return np.tanh(x, out=empty(x.shape, x.dtype)), np.exp(e, out=e)
+def _tells_value(table: Table) -> bool:
+    """Whether the first channel that comes out is σ itself."""
+    return expression.forward(table).rows[0] == "s0"
+
+
+def _tanh(x: Array, bias: Array | None, t: Array) -> tuple[Array, Array]:
+    """`tanh(x + bias)` in t and `exp(-2|x + bias|)` in x: where they stay, for every walk through memory is time; see `FINISH`."""
+    _shift(x, np.zeros(x.shape[1], dtype=x.dtype) if bias is None else bias, t)
+    return np.tanh(t, out=t), np.exp(x, out=x)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _shift(x: Any, bias: Any, e: Any) -> None:
-    """`x ← x + bias` and `e ← -2|x|`."""
+def _shift(x: Any, bias: Any, t: Any) -> None:
+    """`t ← x + bias` and `x ← -2|t|`."""
     for i in range(x.shape[0]):
         for u in range(x.shape[1]):
-            x[i, u] += bias[u]
-            e[i, u] = -2 * abs(x[i, u])
+            t[i, u] = x[i, u] + bias[u]
+            x[i, u] = -2 * abs(t[i, u])
 
 
 FINISH = {
@@ -83,7 +89,8 @@ def _linear(kernel: Kernel, channels: int, saved: Any, other: Array) -> Array:
 @cache
 def forward_kernel(table: Table, activation: Activation) -> Kernel:
     """`out[c] = Σ terms`, arguments (z, *generators, out)."""
-    return _compile(_source(expression.forward(table), activation, FINISH.get(activation.name, ())))
+    finish = FINISH.get(activation.name, ())
+    return _compile(_source(expression.forward(table), activation, finish, skip=bool(finish) and _tells_value(table)))
 
 
 @cache
@@ -98,8 +105,8 @@ def adjoint_kernel(table: Table, activation: Activation) -> Kernel:
     return _compile(_source(expression.adjoint(table), activation))
 
 
-def _source(what: Pass, activation: Activation, finish: Iterable[str] = ()) -> str:
-    """The kernel: loops over points, batch and width, loads, derivatives of σ, rows, stores."""
+def _source(what: Pass, activation: Activation, finish: Iterable[str] = (), *, skip: bool = False) -> str:
+    """The kernel: loops over points, batch and width, loads, derivatives of σ, rows, stores; `skip` the first, which is there."""
     generators = [f"G{i}" for i in range(len(activation.rules))]
     batch = "s, " if what.sources else ""
     lines = [
@@ -113,7 +120,7 @@ def _source(what: Pass, activation: Activation, finish: Iterable[str] = ()) -> s
     body += [*finish, *(f"z{f} = z[{f}, i, u]" for f in what.factors)]
     body += [f"o{c} = other[{c}, s, i, u]" for c in what.sources]
     body += expression.derivatives(activation, what.orders)
-    body += [f"out[{c}, {batch}i, u] = {row}" for c, row in enumerate(what.rows)]
+    body += [f"out[{c}, {batch}i, u] = {row}" for c, row in enumerate(what.rows) if c or not skip]
     return "\n".join(lines + [" " * 16 + line for line in body]) + "\n"
 
 

@@ -14,7 +14,7 @@ from ..engine import Engine
 from ..errors import InvalidInput
 from ..problems.base import DirectProblem
 from .gram import RowFactors
-from .operator import Jacobian, pair
+from .operator import Jacobian, Seeds, pair
 from .residual import blocks, row_scales
 
 
@@ -100,12 +100,17 @@ class DirectLinearization:
         weighted = xp.concat([weights[name] * self.residual[rows] for name, rows in self.blocks.items()])
         return self.vjp(weighted[:, None])[:, 0]
 
-    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
+    def factors(
+        self, after: int = 0, *, seeds: Seeds | None = None, then: Callable[[slice, list[RowFactors]], Any] = pair
+    ) -> Iterable[Any]:
         """J itself as the bias of an affine map without inputs; the Gram products then say K = J Jᵀ."""
-        J = self.dense()[None, None, ...]
         for rows in self.blocks.values():
             if rows.stop > after:
-                yield then(rows, [RowFactors(J[0, :, rows, :0], J[:, :, rows, :], J[0, :, rows, :], 1.0)])
+                J = self.dense()[rows, :]
+                if seeds is not None:
+                    J = J * seeds(rows, self.residual[rows])[:, None]
+                J = J[None, None, ...]
+                yield then(rows, [RowFactors(J[0, ..., :0], J, J[0, ...], 1.0)])
 
 
 def linearize(

@@ -62,12 +62,13 @@ def weigh(factors: RowFactors, weights: Array, *, xp: Namespace) -> RowFactors:
     return RowFactors(factors.A, D, xp.sum(factors.B * w, axis=0, keepdims=True), factors.scale)
 
 
-def combine(stretches: Sequence[Sequence[RowFactors]], *, xp: Namespace) -> Array:
+def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float] | None = None, *, xp: Namespace) -> Array:
     """The sums over all points of S combinations of rows, (S, p): `W_l: s_l Σ_c A_cᵀ D_c`, `b_l: Σ B`.
 
-    Cost: one matrix product per affine map and stretch; no row is multiplied out.
+    A stretch counts with its share. Cost: one matrix product per affine map and stretch; no row is multiplied out.
     """
-    return sum(xp.concat([_summed(f, xp) for f in factors], axis=1) for factors in stretches)
+    sums = [xp.concat([_summed(f, xp) for f in factors], axis=1) for factors in stretches]
+    return sum(sums) if shares is None else sum(share * one for share, one in zip(shares, sums, strict=True))
 
 
 def _summed(factors: RowFactors, xp: Namespace) -> Array:

@@ -88,6 +88,10 @@ class Limit:
         array([[0., 0., 0.],
                [0., 1., 1.],
                [0., 1., 1.]])
+        >>> problem = rn.problems.get("sine_gordon")  # u_tt - u_xx + sin u: ∂r/∂u = cos u at the output bias
+        >>> wide = limit(problem, rn.MLP([2, 1, 1]), {term.name: [[0.3, 0.2]] for term in problem.terms}, nodes=1)
+        >>> bool(np.allclose(wide.ntk(s=1.0, bias=0.7)[0, :2], [np.cos(0.7) ** 2, np.cos(0.7)], rtol=1e-14))
+        True
         """
         if not s >= 0.5 or (s == 0.5 and not linear(self.problem)):
             raise InvalidInput(
@@ -103,6 +107,13 @@ class Limit:
         covariance gain · std² · `output`; their products are averaged by a cubature of degree 3, so this is the mean to first order
         in the gain, and to all where the partials are of degree 1 in u; terms of order gain/N are left out.
         Cost: two contractions for each field unless the problem is linear.
+
+        >>> import numpy as np, refntk as rn
+        >>> problem = rn.problems.get("eikonal")  # the partials are 2 u_x and 2 u_y, of covariance 4 gain · output
+        >>> wide = limit(problem, rn.MLP([2, 1, 1]), {"interior": [[0.3, 0.2]], "boundary": [[0.0, 0.0]]}, nodes=30)
+        >>> want = 4 * 0.1**2 * np.sum((wide.output * (wide.output + wide.inner))[:2, :2])
+        >>> bool(abs(wide.mean(gain=0.1)[0, 0] / want - 1) < 1e-12)
+        True
         """
         gain, start = self.gain if gain is None else gain, self._fields(bias)
         kernel = self._ones + gain * (self.output + self.inner)
@@ -165,6 +176,13 @@ def limit(
     >>> problem, points = rn.problems.get("poisson1d"), {"interior": [[0.3]], "boundary": [[0.0], [1.0]]}
     >>> one, two = (limit(problem, rn.MLP([1, 1, 1]), points, method=m).ntk(s=0.5) for m in ("neuron", "recursion"))
     >>> bool(np.allclose(one, two, rtol=0, atol=1e-10 * np.max(one)))
+    True
+    >>> deep = limit(problem, rn.MLP([1, 1, 1, 1], activation="sin", parametrization="ntk"), points)
+    >>> variance = tangent = 1.0  # of x·x' + 1 at x = 0, and then layer by layer with E sin² z and E cos² z
+    >>> for _ in range(2):
+    ...     value, slope = np.exp(-variance) * np.sinh(variance), np.exp(-variance) * np.cosh(variance)
+    ...     variance, tangent = value + 1, value + 1 + slope * tangent
+    >>> bool(abs(deep.ntk(s=0.5)[1, 1] / tangent - 1) < 1e-12)
     True
     """
     _check(problem, network, std)

@@ -16,7 +16,7 @@ from ..errors import InvalidInput, ShapeError
 from ..problems.base import DirectProblem, Problem
 from . import direct
 from .gram import RowFactors
-from .operator import Jacobian, Linearization, pair
+from .operator import Jacobian, Linearization, Seeds, pair
 from .residual import Evaluation, Patch, blocks, row_scales
 
 TAPE_BYTES = 2**29  # patches are cut so that the forward pass of one keeps about this much, and kept if all together do
@@ -169,12 +169,20 @@ class NetworkLinearization:
 
         return self._combined(self._each(pulled, once=True))[0, :]
 
-    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
+    def factors(
+        self, after: int = 0, *, seeds: Seeds | None = None, then: Callable[[slice, list[RowFactors]], Any] = pair
+    ) -> Iterable[Any]:
         """Rows of J as Gram factors, patch after patch, from the one that holds row `after`. Cost: m adjoint passes each.
 
-        What comes is `then(rows, factors)`, made while they are at hand, or the pair.
+        With `seeds(rows, residual)` every row is multiplied by its seed. What comes is `then(rows, factors)`, made while they are
+        at hand, or the pair.
         """
-        return self._each(lambda e: then(e.patch.rows, e.factors(engine=self.engine, xp=self.xp)), after, once=True)
+
+        def found(e: Evaluation) -> Any:
+            scale = None if seeds is None else seeds(e.patch.rows, e.residual(xp=self.xp))
+            return then(e.patch.rows, e.factors(scale=scale, engine=self.engine, xp=self.xp))
+
+        return self._each(found, after, once=True)
 
     def dense(self) -> Array:
         """J itself, (n, p), row by row from `Σ_c A_c ⊗ D_c`."""

@@ -51,15 +51,18 @@ def kernels(network: MLP, stacks: Sequence[Stack], *, std: float, rule: Rule, no
     inner: Array = 0
     for low in range(0, len(weight), step):
         batch = [arrays.like(part[low : low + step], stacks[0][1], xp=xp) for part in (std * grid, np.sqrt(weight))]
-        found = [field for stack in stacks for field in _features(network, *stack, batch[0], xp=xp)]
+        found = [field for stack in stacks for field in features(network, *stack, batch[0], xp=xp)]
         value, *slopes = (xp.concat([field[i, ...] for field in found]) * batch[1] for i in range(network.inputs + 2))
         output = output + value @ value.T
         inner = inner + std**2 * sum(slope @ slope.T for slope in slopes)
     return output, inner
 
 
-def _features(network: MLP, operators: Sequence[Operator], points: Array, neurons: Array, *, xp: Namespace) -> Iterator[Array]:
-    """For each operator φ and its derivatives with respect to w and b, (1 + dimension + 1, n, M)."""
+def features(network: MLP, operators: Sequence[Operator], points: Array, neurons: Array, *, xp: Namespace) -> Iterator[Array]:
+    """For each operator φ and its derivatives with respect to w and b, (1 + dimension + 1, n, M), at neurons (M, dimension + 1).
+
+    The width of the network does not enter, only its activation and its normalisation.
+    """
     jet = jets.jet(tuple(operators))
     a = input_jet(network, jet, points, xp=xp)  # (C, n, dimension)
     one = xp.concat([xp.ones_like(a[:1, :, :1]), xp.zeros_like(a[1:, :, :1])])  # the jet of the constant 1, by which b acts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,24 +147,30 @@ def ntk_spectrum(lin: Linearization, /) -> Array:
 
 @dataclass(frozen=True)
 class RowSpace:
-    """One adjoint pass, kept: the diagonal of K and any combination Jᵀ v of the rows come from the same factors.
+    """One adjoint pass, kept: the diagonal of K, the gradient of a weighted loss and any combination of rows come from it.
 
-    This is why weights from the full kernel cost about nothing in training: the traces need the adjoint of every row with seed 1,
-    the gradient needs the same adjoints scaled row by row by λ_k r_i.
+    This is why weights from the full kernel cost about nothing in training. The pass begins with the residual, so that what is
+    kept are the rows `r_i J_i`: their squared norms are `r_i² K_ii`, from which the weights follow, and the gradient is their sum
+    with one factor a term, `Jᵀ Λ R = Σ_k λ_k Σ_i r_i J_i`. A row without a residual is kept as it is.
     """
 
     lin: Linearization
 
     @cached_property
     def stretches(self) -> list[tuple[slice, list[RowFactors], Array]]:
-        """All rows of J as Gram factors, each stretch with its share of K's diagonal."""
-        return list(self.lin.factors(then=lambda rows, factors: (rows, factors, _point_gram(self.lin, factors))))
+        """The rows, each times its seed, as Gram factors, each stretch with the rows' squared norms."""
+        return list(self.lin.factors(seeds=_seeds, then=lambda rows, factors: (rows, factors, _point_gram(self.lin, factors))))
+
+    @cached_property
+    def seeds(self) -> Array:
+        """What the rows are kept times, (n,): r_i, or 1 where that is too small to divide by."""
+        return _seeds(slice(0, self.lin.shape[0]), self.lin.residual)
 
     @cached_property
     def diagonal(self) -> Array:
         """K_ii (n,)."""
-        found = [diagonal for _, _, diagonal in self.stretches]
-        return arrays.namespace(*found).concat(found)
+        found = [norms for _, _, norms in self.stretches]
+        return arrays.namespace(*found).concat(found) / self.seeds**2
 
     @property
     def traces(self) -> dict[str, float]:
@@ -173,8 +180,35 @@ class RowSpace:
     def combine(self, weights: Array) -> Array:
         """Jᵀ w for weights (n,): (p,), equal to `lin.jacobian.T @ w` up to rounding."""
         engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
-        weighted = engine.map(lambda part: [engine.weigh(f, weights[part[0]], xp=xp) for f in part[1]], self.stretches)
+        w = weights / self.seeds
+        weighted = engine.map(lambda part: [engine.weigh(f, w[part[0]], xp=xp) for f in part[1]], self.stretches)
         return engine.combine(list(weighted), xp=xp)[0, :]
+
+    def gradient(self, weights: Mapping[str, float]) -> Array:
+        """`Jᵀ Λ R` (p,) with one weight a term, equal to `lin.gradient(weights)` up to rounding.
+
+        Rows with one component and a residual need no further pass over memory: their sums are taken as they stand.
+        """
+        engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
+        ratio = self.lin.residual / self.seeds  # 1 but for rows that were kept as they are
+
+        def summed(part: tuple[slice, list[RowFactors], Array]) -> list[RowFactors]:
+            rows, factors, _ = part
+            if factors[0].D.shape[1] == 1 and bool(xp.all(ratio[rows] == 1)):
+                return factors
+            return [engine.weigh(f, ratio[rows], xp=xp) for f in factors]
+
+        owner = {row.start: name for name, row in self.lin.blocks.items()}
+        starts = sorted(owner)
+        shares = [weights[owner[starts[bisect(starts, rows.start) - 1]]] for rows, _, _ in self.stretches]
+        return engine.combine(list(engine.map(summed, self.stretches)), shares, xp=xp)[0, :]
+
+
+def _seeds(rows: slice, residual: Array) -> Array:
+    """r_i, or 1 where its square would have few digits left, or none."""
+    xp = arrays.namespace(residual)
+    least = float(xp.finfo(residual.dtype).smallest_normal) ** 0.25
+    return xp.where(xp.abs(residual) > least, residual, xp.ones_like(residual))
 
 
 def _point_gram(lin: Linearization, factors: list[RowFactors]) -> Array:

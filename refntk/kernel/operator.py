@@ -12,6 +12,8 @@ from ..engine import Engine
 from ..errors import ShapeError
 from .gram import RowFactors
 
+Seeds = Callable[[slice, Array], Array]  # rows and their residual -> what multiplies them, (rows,)
+
 
 def pair(rows: slice, factors: list[RowFactors]) -> tuple[slice, list[RowFactors]]:
     """A stretch of rows with its factors."""
@@ -54,8 +56,13 @@ class Linearization(Protocol):
     def gradient(self, weights: Mapping[str, float]) -> Array:
         """`Jᵀ Λ R` (p,) with one weight a term."""
 
-    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
-        """`then` of stretches of rows that end beyond row `after` and of the factors from which their Gram products are had."""
+    def factors(
+        self, after: int = 0, *, seeds: Seeds | None = None, then: Callable[[slice, list[RowFactors]], Any] = pair
+    ) -> Iterable[Any]:
+        """`then` of stretches of rows that end beyond row `after` and of the factors from which their Gram products are had.
+
+        With `seeds(rows, residual)` every row is multiplied by its seed, at no cost: the adjoint pass begins with it.
+        """
 
     def dense(self) -> Array:
         """J itself, (n, p)."""

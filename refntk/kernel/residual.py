@@ -169,15 +169,18 @@ class Evaluation:
                 live[c] = live[c] + pulled * coefficient
         return xp.stack([xp.reshape(channel, (count, sites * n, outputs)) for channel in live])
 
-    def factors(self, cotangents: Array | None = None, *, engine: Engine, xp: Namespace) -> list[RowFactors]:
-        """The factors of all rows, or of the S combinations `cotangents` (S, n m) of them at each point, map by map.
+    def factors(
+        self, cotangents: Array | None = None, *, scale: Array | None = None, engine: Engine, xp: Namespace
+    ) -> list[RowFactors]:
+        """The factors of all rows, each times its `scale` (n m,), or of the S combinations `cotangents` (S, n m) of them at each
+        point, map by map.
 
         Cost: an adjoint pass per component (one seed of ones serves all points at once), or per combination.
         """
         n, m = self.patch.points.shape[0], self.patch.term.components
         if cotangents is None:
             one = arrays.like(np.eye(m)[:, None, :], self.tape.output, xp=xp)
-            cotangents = xp.broadcast_to(one, (m, n, m))
+            cotangents = xp.broadcast_to(one, (m, n, m)) if scale is None else one * xp.reshape(scale, (n, m))
         seeds = self._seeds(xp.reshape(cotangents, (-1, n, m)), xp=xp)
         adjoints = engine.adjoint(self.tape, seeds, xp=xp)
         sites = self.fields[0].shape[0]
@@ -190,5 +193,6 @@ class Evaluation:
         D = xp.permute_dims(xp.reshape(d, (channels, count, sites, -1, fan_out)), (0, 2, 1, 3, 4))
         D = xp.reshape(D, (channels * sites, count, -1, fan_out))
         has_bias = i < len(self.tape.layers) - 1 or self.tape.jet.live[0] == 0
-        B = xp.sum(D[:sites, ...], axis=0) if has_bias else xp.zeros_like(D[0, ...])
+        value = D[0, ...] if sites == 1 else xp.sum(D[:sites, ...], axis=0)
+        B = value if has_bias else xp.zeros_like(value)
         return RowFactors(A, D, B, self.tape.layers[i].scale)

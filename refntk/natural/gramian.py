@@ -12,7 +12,7 @@ from ..arrays import Array
 from ..engine import Engine
 from ..errors import InvalidInput
 from ..kernel.gram import RowFactors
-from ..kernel.operator import Jacobian, Linearization, pair
+from ..kernel.operator import Jacobian, Linearization, Seeds, pair
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,12 @@ class Curved:
         weighted = xp.concat([weights[name] * self.residual[rows] for name, rows in self.blocks.items()])
         return self.vjp(weighted[:, None])[:, 0]
 
-    def factors(self, after: int = 0, *, then: Callable[[slice, list[RowFactors]], Any] = pair) -> Iterable[Any]:
-        """`then` of the rows' Gram factors with scaled adjoints."""
-        return self.lin.factors(after, then=lambda rows, factors: then(rows, [_scaled(f, self.root[rows]) for f in factors]))
+    def factors(
+        self, after: int = 0, *, seeds: Seeds | None = None, then: Callable[[slice, list[RowFactors]], Any] = pair
+    ) -> Iterable[Any]:
+        """`then` of the rows' Gram factors, each row scaled by its root (and by its seed)."""
 
+        def scaled(rows: slice, residual: Array) -> Array:
+            return self.root[rows] if seeds is None else self.root[rows] * seeds(rows, self.residual[rows])
 
-def _scaled(factors: RowFactors, root: Array) -> RowFactors:
-    """The factors of rows scaled by `root` (points m,)."""
-    xp = arrays.namespace(root)
-    scale = xp.reshape(root, (factors.points, factors.D.shape[1])).T[..., None]  # (m, points, 1)
-    return RowFactors(factors.A, factors.D * scale, factors.B * scale, factors.scale)
+        return self.lin.factors(after, seeds=scaled, then=then)

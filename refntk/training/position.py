@@ -23,7 +23,7 @@ from ..problems.base import Problem
 class Position:
     """A problem's residual at `theta` (p,) and `points`; nothing is computed before it is asked for, nothing twice.
 
-    Whoever asks for `traces` opens the row space: one adjoint pass, seeded with 1, from which any Jᵀ v then costs a matrix product.
+    Whoever asks for `traces` opens the row space: one adjoint pass, seeded with R, from which any Jᵀ v then costs a matrix product.
     Otherwise Jᵀ v is an adjoint pass seeded with v. The two agree up to rounding.
     """
 
@@ -118,6 +118,6 @@ class Position:
 
     def gradient(self, weights: Mapping[str, float]) -> Array:
         """`∇ ½ Σ λ_k ‖r_k‖² = Jᵀ Λ R`, (p,)."""
-        if "rows" in vars(self) or self.potentials:
+        if self.potentials:
             return self.pull(self.cotangent(weights))
-        return self.lin.gradient(weights)
+        return (self.rows if "rows" in vars(self) else self.lin).gradient(weights)
