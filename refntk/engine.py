@@ -25,7 +25,6 @@ HOMES = {
         "adjoint": "refntk.calculus.propagation",
         "point_gram": "refntk.kernel.gram",
         "pair_gram": "refntk.kernel.gram",
-        "weigh": "refntk.kernel.gram",
         "combine": "refntk.kernel.gram",
         "average": "refntk.estimation.average",
     },
@@ -37,7 +36,6 @@ HOMES = {
         "adjoint": "refntk.fast.propagation",
         "point_gram": "refntk.fast.gram",
         "pair_gram": "refntk.fast.gram",
-        "weigh": "refntk.fast.gram",
         "combine": "refntk.fast.gram",
         "average": "refntk.fast.average",
     },
@@ -59,7 +57,6 @@ class Engine:
     adjoint: Callable[..., Any]
     point_gram: Callable[..., Any]
     pair_gram: Callable[..., Any]
-    weigh: Callable[..., Any]
     combine: Callable[..., Any]
     average: Callable[..., Any]
 

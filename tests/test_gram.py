@@ -69,9 +69,16 @@ def test_pair_gram_with_itself(name, shape):
 def test_weighed_rows_combined_over_stretches(name, shape):
     primitives, stretches = engine.get(name, xp=np), [factors(*shape), factors(*shape, seed=2)]
     weights = np.arange(-3.0, 2 * len(rows(stretches[0])) - 3).reshape(2, -1)
-    weighed = [[primitives.weigh(f, w, xp=np)] for f, w in zip(stretches, weights, strict=True)]
     want = sum(w @ rows(f) for f, w in zip(stretches, weights, strict=True))
-    assert np.array_equal(primitives.combine(weighed, xp=np), want[None, :])
+    assert np.array_equal(primitives.combine([[f] for f in stretches], list(weights), xp=np), want[None, :])
+
+
+@each_shape
+@each_engine
+def test_stretches_count_with_their_share(name, shape):
+    primitives, stretches = engine.get(name, xp=np), [factors(*shape), factors(*shape, seed=2)]
+    one, other = (primitives.combine([[f]], xp=np) for f in stretches)
+    assert np.array_equal(primitives.combine([[f] for f in stretches], [0.5, 4.0], xp=np), one / 2 + 4 * other)
 
 
 @each_shape

@@ -103,10 +103,12 @@ def _times(array: Array, column: Array) -> Array:
     return np.multiply(array, column, out=empty(array.shape, array.dtype))
 
 
-def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float] | None = None, *, xp: Namespace) -> Array:
-    """Twin of `kernel.gram.combine`: affine maps, or blocks of their rows, side by side; stretches one after the other in place."""
+def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float | Array] | None = None, *, xp: Namespace) -> Array:
+    """Twin of `kernel.gram.combine`: affine maps, or blocks of their rows, side by side; stretches one after the other in place,
+    each weighed, where it has to be, right before its product.
+    """
     first, shares = stretches[0], [1.0] * len(stretches) if shares is None else shares
-    count = first[0].D.shape[1]
+    count = first[0].D.shape[1] if all(isinstance(share, float) for share in shares) else 1
     shapes = [(f.A.shape[-1], f.D.shape[-1]) for f in first]
     out = empty((count, sum((fan_in + 1) * fan_out for fan_in, fan_out in shapes)), first[0].D.dtype)
     tasks, start = [], 0
@@ -138,10 +140,13 @@ def _blocks(shapes: tuple[tuple[int, int], ...], cores: int) -> int:
 def _fill(task: Any) -> None:
     """One block of rows of dW, and with the first block all of db."""
     layer, shares, block, W, b = task
-    for s in range(W.shape[0]):
-        for i, (f, share) in enumerate(zip(layer, shares, strict=True)):
+    for i, (f, share) in enumerate(zip(layer, shares, strict=True)):
+        if not isinstance(share, float):
+            f, share = weigh(f, share, xp=np), 1.0
+        A = f.A.reshape(-1, f.A.shape[-1])[:, block]
+        for s in range(W.shape[0]):
             D = np.ascontiguousarray(f.D[:, s]).reshape(-1, f.D.shape[-1])
-            A = f.A.reshape(-1, f.A.shape[-1])[:, block]
-            add_product(A, D, f.scale * share, W[s, block], fresh=i == 0)
+            add_product(A.T, D, f.scale * share, W[s, block], fresh=i == 0)
         if block.start == 0:
-            b[s] = sum(share * f.B[s].sum(axis=0) for f, share in zip(layer, shares, strict=True))
+            total = share * f.B.sum(axis=1)
+            b[:] = b + total if i else total

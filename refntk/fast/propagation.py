@@ -12,6 +12,7 @@ from ..calculus.jet import Jet
 from ..calculus.network import MLP, Layer
 from ..calculus.propagation import Tape, input_jet, table_behind
 from . import passes
+from .blas import add_product
 from .buffers import empty
 
 
@@ -55,7 +56,7 @@ def tangent(tape: Tape, directions: Sequence[tuple[Array, Array]], *, xp: Namesp
         if layer.scale != 1.0:
             dz *= layer.scale
         if da is not None:
-            dz += _affine(da, layer)
+            add_product(da.reshape(-1, da.shape[-1]), layer.W, layer.scale, dz.reshape(-1, dz.shape[-1]))
         last = i == len(tape.layers) - 1
         if not last or tape.jet.live[0] == 0:
             dz[0] += db[:, None, :]

@@ -62,13 +62,19 @@ def weigh(factors: RowFactors, weights: Array, *, xp: Namespace) -> RowFactors:
     return RowFactors(factors.A, D, xp.sum(factors.B * w, axis=0, keepdims=True), factors.scale)
 
 
-def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float] | None = None, *, xp: Namespace) -> Array:
+def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float | Array] | None = None, *, xp: Namespace) -> Array:
     """The sums over all points of S combinations of rows, (S, p): `W_l: s_l Σ_c A_cᵀ D_c`, `b_l: Σ B`.
 
-    A stretch counts with its share. Cost: one matrix product per affine map and stretch; no row is multiplied out.
+    A stretch counts with its share: a number, or one for each row (n m,), which makes one combination of its m rows a point.
+    Cost: one matrix product per affine map and stretch; no row is multiplied out.
     """
-    sums = [xp.concat([_summed(f, xp) for f in factors], axis=1) for factors in stretches]
-    return sum(sums) if shares is None else sum(share * one for share, one in zip(shares, sums, strict=True))
+    total = 0.0
+    for factors, share in zip(stretches, [1.0] * len(stretches) if shares is None else shares, strict=True):
+        if isinstance(share, float):
+            total = total + share * xp.concat([_summed(f, xp) for f in factors], axis=1)
+        else:
+            total = total + xp.concat([_summed(weigh(f, share, xp=xp), xp) for f in factors], axis=1)
+    return total
 
 
 def _summed(factors: RowFactors, xp: Namespace) -> Array:

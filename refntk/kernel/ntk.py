@@ -157,9 +157,9 @@ class RowSpace:
     lin: Linearization
 
     @cached_property
-    def stretches(self) -> list[tuple[slice, list[RowFactors], Array]]:
-        """The rows, each times its seed, as Gram factors, each stretch with the rows' squared norms."""
-        return list(self.lin.factors(seeds=_seeds, then=lambda rows, factors: (rows, factors, _point_gram(self.lin, factors))))
+    def stretches(self) -> list[tuple[slice, list[RowFactors]]]:
+        """The rows, each times its seed, as Gram factors."""
+        return list(self.lin.factors(seeds=_seeds))
 
     @cached_property
     def seeds(self) -> Array:
@@ -168,9 +168,13 @@ class RowSpace:
 
     @cached_property
     def diagonal(self) -> Array:
-        """K_ii (n,)."""
-        found = [norms for _, _, norms in self.stretches]
-        return arrays.namespace(*found).concat(found) / self.seeds**2
+        """K_ii (n,). If it is what is asked first, norms are taken on the way, while the rows are at hand."""
+        if "stretches" in vars(self):
+            norms = list(self.lin.engine.map(lambda part: _point_gram(self.lin, part[1]), self.stretches))
+        else:
+            found = self.lin.factors(seeds=_seeds, then=lambda rows, factors: ((rows, factors), _point_gram(self.lin, factors)))
+            vars(self)["stretches"], norms = map(list, zip(*found, strict=True))
+        return arrays.namespace(*norms).concat(norms) / self.seeds**2
 
     @property
     def traces(self) -> dict[str, float]:
@@ -181,8 +185,7 @@ class RowSpace:
         """Jᵀ w for weights (n,): (p,), equal to `lin.jacobian.T @ w` up to rounding."""
         engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
         w = weights / self.seeds
-        weighted = engine.map(lambda part: [engine.weigh(f, w[part[0]], xp=xp) for f in part[1]], self.stretches)
-        return engine.combine(list(weighted), xp=xp)[0, :]
+        return engine.combine([factors for _, factors in self.stretches], [w[rows] for rows, _ in self.stretches], xp=xp)[0, :]
 
     def gradient(self, weights: Mapping[str, float]) -> Array:
         """`Jᵀ Λ R` (p,) with one weight a term, equal to `lin.gradient(weights)` up to rounding.
@@ -191,17 +194,15 @@ class RowSpace:
         """
         engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
         ratio = self.lin.residual / self.seeds  # 1 but for rows that were kept as they are
+        spread = {rows.start: weights[name] for name, rows in self.lin.blocks.items()}
+        starts = sorted(spread)
 
-        def summed(part: tuple[slice, list[RowFactors], Array]) -> list[RowFactors]:
-            rows, factors, _ = part
-            if factors[0].D.shape[1] == 1 and bool(xp.all(ratio[rows] == 1)):
-                return factors
-            return [engine.weigh(f, ratio[rows], xp=xp) for f in factors]
+        def share(rows: slice, factors: list[RowFactors]) -> float | Array:
+            weight = float(spread[starts[bisect(starts, rows.start) - 1]])
+            return weight if factors[0].D.shape[1] == 1 and bool(xp.all(ratio[rows] == 1)) else weight * ratio[rows]
 
-        owner = {row.start: name for name, row in self.lin.blocks.items()}
-        starts = sorted(owner)
-        shares = [weights[owner[starts[bisect(starts, rows.start) - 1]]] for rows, _, _ in self.stretches]
-        return engine.combine(list(engine.map(summed, self.stretches)), shares, xp=xp)[0, :]
+        shares = [share(rows, factors) for rows, factors in self.stretches]
+        return engine.combine([factors for _, factors in self.stretches], shares, xp=xp)[0, :]
 
 
 def _seeds(rows: slice, residual: Array) -> Array:
