@@ -204,6 +204,12 @@ def test_standard_deviation_out_of_range(std):
         rn.MLP([2, 1]).init(rng=0, scheme="normal", std=std)
 
 
+@pytest.mark.parametrize("scheme", ["xavier", "xavier_uniform", "ntk"])
+def test_standard_deviation_where_the_scheme_has_its_own(scheme):
+    with pytest.raises(InvalidInput, match="only 'normal'"):
+        rn.MLP([2, 1]).init(rng=0, scheme=scheme, std=0.1)
+
+
 @pytest.mark.parametrize("theta", [np.zeros(12), np.zeros(14), np.zeros((13, 1)), [0.0] * 13, np.float64(1.0)])
 def test_parameters_of_the_wrong_size(theta):
     with pytest.raises(InvalidInput, match="theta"):

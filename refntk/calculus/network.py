@@ -114,7 +114,7 @@ class MLP:
 
         Schemes: "xavier" (normal, variance 2/(in + out), zero biases; Glorot & Bengio 2010), "xavier_uniform" (the same variance),
         "ntk" (every entry N(0, 1); Jacot et al. 2018), "normal" (every entry N(0, std²), the ENGD scripts' with std=0.1).
-        Raises `UnknownNameError`, or `InvalidInput` for a `std` that is negative or not finite.
+        Raises `UnknownNameError`, or `InvalidInput` for a `std` that is negative, not finite, or not asked for by the scheme.
 
         >>> MLP([2, 3, 1]).init(rng=17).shape
         (13,)
@@ -125,6 +125,8 @@ class MLP:
             raise UnknownNameError("scheme", scheme, INITIALIZATIONS) from None
         if not isinstance(std, SupportsFloat) or not 0 <= float(std) < math.inf:
             raise InvalidInput("std", std, "choose a number that is not negative")
+        if std != 1 and scheme != "normal":
+            raise InvalidInput("std", std, f"scheme {scheme!r} has its own; only 'normal' takes one")
         generator = np.random.default_rng(rng)
         layers = [draw(generator, fan_in, fan_out, std) for fan_in, fan_out in pairwise(self.sizes)]
         return self.flatten(layers)
