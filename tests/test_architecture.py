@@ -45,7 +45,7 @@ BREACHES = {
     "Data flows one way": ("errors.py", "from . import kernel"),
     "Inside the calculus": ("calculus/jet.py", "from . import propagation"),
     "Inside the kernel": ("kernel/gram.py", "from . import ntk"),
-    "Figures come from results": ("weights.py", "import matplotlib"),
+    "Figures come from results": ("weights/rules.py", "import matplotlib"),
     "The reference imports nothing it judges": ("kernel/ntk.py", "from .. import fast"),
 }
 

@@ -261,3 +261,32 @@ def test_planted_faults_are_seen(fault):
         "transposed product": (J.T @ J)[:12, :12],
     }[fault]
     assert error(wrong, kernel(lin)) > 1e6 * THRESHOLD
+
+
+@pytest.mark.parametrize("engine", ["reference", "numba"])
+def test_rows_that_join_two_sites_keep_their_digits_where_the_sites_are_nearly_alike(engine):
+    """u(x, t) - u(x + 2π, t) of a network next to constant: the jump is formed before it is squared, not after."""
+    problem = problems.get("transport")
+    network = rn.MLP([2, 6, 5, 1])
+    theta = 1e-6 * network.init(rng=17) + network.flatten([(0 * W, 0.5 + b) for W, b in network.unflatten(network.init(rng=3))])
+    points = {"interior": problem.sample(rng=1)["interior"][:2], "initial": [[0.5, 0.0]], "boundary": [[0.0, 0.3], [0.0, 0.7]]}
+    lin = rn.linearize(problem, network, theta, points, engine=engine)
+    rows = lin.blocks["boundary"]
+    norms = np.sum(lin.dense()[rows] ** 2, axis=1)
+
+    def off(diagonal):
+        return np.max(np.abs(diagonal / norms - 1))
+
+    assert np.all(norms > 0)
+    assert off(rn.ntk_diagonal(lin)[rows]) < 1e-12
+    assert off(np.diagonal(rn.ntk(lin))[rows]) < 1e-12
+    found = {span.start: factors for span, factors in lin.factors()}[rows.start]
+    assert off(sum(lin.engine.point_gram(site_by_site(f), xp=np) for f in found)) > 1e-10
+
+
+def site_by_site(f):
+    """Sum and difference of two sites turned back into the sites: the same rows, and their Gram products cancel."""
+    A, D = np.empty_like(f.A), np.empty_like(f.D)
+    A[0::2], A[1::2] = (f.A[0::2] + f.A[1::2]) / 2, (f.A[0::2] - f.A[1::2]) / 2
+    D[0::2], D[1::2] = f.D[0::2] + f.D[1::2], f.D[0::2] - f.D[1::2]
+    return dataclasses.replace(f, A=A, D=D)

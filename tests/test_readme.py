@@ -69,7 +69,7 @@ def test_there_is_an_addition_of_every_kind() -> None:
     assert [Path(file).parent.name + "/" + Path(file).stem for file in ADDITIONS] == [
         "problems/beam",
         "calculus/activation",
-        "refntk/weights",
+        "weights/rules",
         "training/weightings",
         "studies/coin",
     ]
@@ -124,7 +124,7 @@ def test_the_new_activation_has_all_derivatives(monkeypatch: pytest.MonkeyPatch)
 def test_the_new_rule_gives_weights() -> None:
     before = dict(rn.weights.RULES)
     try:
-        added("refntk/weights.py")
+        added("refntk/weights/rules.py")
         blocks = {"interior": slice(0, 2), "boundary": slice(2, 3)}
         found = rn.weights.RULES["largest_eigenvalue"](np.diag([1.0, 3.0, 1.0]), np.ones(3), blocks)
     finally:

@@ -223,6 +223,91 @@ def test_how_the_rules_are_related_in_the_audit():
     assert max(found) / min(found) > 1e4
 
 
+# Of the kernel of u, and all side by side
+
+
+def u(network, theta, x):
+    """A tanh network written out, for complex θ too."""
+    a = (x - np.array(network.shift)) / np.array(network.scale)
+    for i, (W, b) in enumerate(network.unflatten(theta)):
+        a = (np.tanh(a) if i else a) @ W + b
+    return a
+
+
+def zhao_2024(network, theta, points):
+    """From the derivatives of u by every parameter, by complex steps: `f'(θ) = Im f(θ + ih)/h` without cancellation."""
+    steps = theta + 1e-30j * np.eye(theta.size)
+    return inverse({k: sum(float(np.sum((u(network, t, x).imag / 1e-30) ** 2)) for t in steps) for k, x in points.items()})
+
+
+def off(got, want):
+    assert list(got) == list(want)
+    return max(abs(got[k] / want[k] - 1) for k in want)
+
+
+@pytest.mark.parametrize("of", ["wave", "qtensor", "poisson1d", "transport"])
+def test_the_rule_of_u(of):
+    problem, network, theta, points, _ = case(of)
+    found = weights.compare(rn.linearize(problem, network, theta, points))
+    assert list(found.weights) == [*weights.RULES, *weights.RULES_OF_U]
+    want = zhao_2024(network, theta, points)
+    assert off(found.weights["zhao_2024"], want) <= TOLERANCE
+    assert min(off(found.weights[name], want) for name in weights.RULES) > 1e-3  # no rule of the residual passes for it
+
+
+@pytest.mark.parametrize("name", weights.RULES)
+def test_side_by_side(name):
+    problem, network, theta, points, given_ = case()
+    found = weights.compare(rn.linearize(problem, network, theta, points))
+    want, first = weights.RULES[name](*given_), weights.RULES["wang_2022"](*given_)
+    assert found.weights[name] == want
+    assert found.ratios[name] == {k: want[k] / first[k] for k in want}
+    assert found.imbalance[name] == max(want[k] / first[k] for k in want) / min(want[k] / first[k] for k in want)
+
+
+@pytest.mark.parametrize("name", weights.RULES)
+def test_a_formula_tells_a_rule(name):
+    """Aggregate, functional and rows, each in its symbols; no two rules have the same that are not the same."""
+    rule = weights.RULES[name]
+    assert rule.formula.startswith("λ_k = ")
+    assert ", s_k = " in rule.formula
+    assert ("as one" in rule.formula) == (rule.rows is not dict)
+    parts = (rule.functional, rule.aggregate, rule.rows)
+    same = [r for r in weights.RULES.values() if r.formula == rule.formula]
+    assert {(r.functional, r.aggregate, r.rows) for r in same} == {parts}
+
+
+@pytest.mark.parametrize("scaling", ["mean", "quadrature"])
+@pytest.mark.parametrize("of", ["wave", "quadratic"])
+def test_scaled_rows_are_not_compared(of, scaling):
+    problem = problems.get(of)
+    network = None if of == "quadratic" else rn.MLP([2, 4, 1])
+    theta = problem.init(rng=1) if network is None else network.init(rng=1)
+    points = problem.sample(rng=1, counts={term.name: 4 for term in problem.terms})
+    with pytest.raises(InvalidInput, match="scaling='sum'"):
+        weights.compare(rn.linearize(problem, network, theta, points, scaling=scaling))
+
+
+def test_a_problem_without_u_has_the_rules_of_the_residual():
+    problem = problems.get("quadratic")
+    found = weights.compare(rn.linearize(problem, None, problem.init(rng=1), problem.sample(rng=1)))
+    assert list(found.weights) == list(weights.RULES)
+
+
+def test_refused_rules_do_not_hide_the_others():
+    """Zero residual: rules made of gradients have no weights, the traces have."""
+    problem, network = problems.get("heat"), rn.MLP([2, 3, 1])
+    theta = network.init(rng=1)
+    theta[-4:] = 0.0  # u = 0
+    points = problem.sample(rng=1, counts={"interior": 3, "initial": 1, "boundary": 2})
+    points["initial"] = np.zeros((1, 2))  # where the data are zero too
+    found = weights.compare(rn.linearize(problem, network, theta, points))
+    assert "wang_2022" in found.weights
+    assert "physicsnemo_2026" in found.refused
+    assert not set(found.weights) & set(found.refused)
+    assert {*found.weights, *found.refused} == {*weights.RULES, *weights.RULES_OF_U}
+
+
 ORDER_DEPENDENT = {name for name, rule in weights.RULES.items() if rule.rows is weights.accumulated}
 
 

@@ -1,6 +1,7 @@
-"""The command line: `refntk problems | train | study | bench | vectors | check`. A subcommand is a function listed in `COMMANDS`.
+"""The command line: `refntk problems | train | weights | study | bench | vectors | check`.
 
-Such a function takes its parser, declares its arguments there, and returns what runs on them; its docstring is its help.
+A subcommand is a function listed in `COMMANDS`. It takes its parser, declares its arguments there, and returns what runs on them;
+its docstring is its help.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from .problems import problems
 from .study import study
 from .train import train
 from .vectors import vectors
+from .weights import weights
 
 Run = Callable[[argparse.Namespace], int]  # returns the exit code
-COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, study, bench, vectors, check)
+COMMANDS: tuple[Callable[[argparse.ArgumentParser], Run], ...] = (problems, train, weights, study, bench, vectors, check)
 
 OK, OTHER, USAGE, REFUTED, INTERRUPTED = 0, 1, 2, 3, 130
 EPILOG = """\
@@ -30,6 +32,7 @@ examples:
   refntk problems                       what can be trained
   refntk train wave                     a network for the wave equation, weighted by the neural tangent kernel
   refntk train wave --help              every option, and what each weighting means
+  refntk weights wave                   every published rule for such weights, side by side
   refntk study montecarlo               a convergence study with its claims, figures and report
   refntk check mypackage.module:Mine    whether an implementation is right, and what is wrong with it
 

@@ -10,22 +10,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from .. import engine as engines
-from .. import problems, training
-from ..calculus.activation import ACTIVATIONS
-from ..calculus.network import INITIALIZATIONS, MLP
+from .. import training
 from ..errors import InvalidInput, MissingDependency
 from ..estimation import probes
 from ..kernel.residual import SCALINGS
-from ..problems.base import DirectProblem, Problem
 from ..training.optimizers import OPTIMIZERS
 from ..training.settings import seed_of
 from ..training.weightings import WEIGHTINGS
-from . import result
+from . import asked, result
+from .asked import SEED, number, pair
 
-WIDTH, DEPTH, STEPS, WEIGHTING, SEED = 100, 3, 6_000, "sketched", 17
+STEPS, WEIGHTING = 6_000, "sketched"
 OPTIONS = {name: p.default for name, p in inspect.signature(training.train).parameters.items() if p.kind is p.KEYWORD_ONLY}
 DEFAULTS = OPTIONS | {"weighting": WEIGHTING}  # the command shows what sketching does
 
@@ -63,21 +59,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     def named(known: Iterable[str]) -> dict[str, Any]:
         return {"type": str, "metavar": "|".join(known)}
 
-    what = parser.add_argument_group("problem")
-    what.add_argument("problem", metavar="PROBLEM", help="a name from `refntk problems`")
-    what.add_argument(
-        "--set", action="append", type=_pair(_number), default=[], metavar="NAME=VALUE", help="a parameter of the equation"
-    )
-    what.add_argument(
-        "--count", action="append", type=_pair(_points), default=[], metavar="TERM=N", help="points of a term, 300; a grid, 30x10"
-    )
-
-    net = parser.add_argument_group("network")
-    net.add_argument("--width", type=int, metavar="N", help=f"neurons of each hidden layer (default: {WIDTH})")
-    net.add_argument("--depth", type=int, metavar="N", help=f"hidden layers (default: {DEPTH})")
-    net.add_argument("--activation", default="tanh", metavar="|".join(ACTIVATIONS), help="(default: tanh)")
-    net.add_argument("--init", default="xavier", metavar="|".join(INITIALIZATIONS), help="how parameters start (default: xavier)")
-
+    asked.declare(parser)
     balance = parser.add_argument_group("loss weights")
     passed(balance, "weighting", "how λ_k follows training, see below", **named(WEIGHTINGS))
     passed(balance, "every", "steps between two renewals (default: 1, with lbfgs 100)", type=int, metavar="N")
@@ -99,7 +81,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     )
     passed(balance, "h", "spaced: the bound h(t) = X √t twice the first loss")
     balance.add_argument(
-        "--weight", action="append", type=_pair(float), default=[], metavar="TERM=X", help="fixed: a weight that is not 1"
+        "--weight", action="append", type=pair(float), default=[], metavar="TERM=X", help="fixed: a weight that is not 1"
     )
     passed(balance, "scaling", "how rows are scaled: by 1, 1/√n_k, or quadrature weights", **named(SCALINGS))
 
@@ -109,7 +91,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
     way.add_argument(
         "--option",
         action="append",
-        type=_pair(_value),
+        type=pair(_value),
         default=[],
         metavar="NAME=VALUE",
         help="of natural gradients: tol, ...",
@@ -132,7 +114,7 @@ def _declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Trains, writes, tells. Returns 0, or 130 after Ctrl-C."""
-    problem = problems.get(options.problem, **dict(options.set))
+    problem = asked.problem_of(options)
     given: dict[str, Any] = {"weighting": WEIGHTING, "rng": seed_of(options.seed), "progress": not options.quiet}
     given |= {name: getattr(options, name) for name in OPTIONS if hasattr(options, name)}
     given |= {
@@ -140,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
         for name, pairs in (("counts", options.count), ("weights", options.weight), ("options", options.option))
         if pairs
     }
-    network, theta = _network(problem, options)
+    network, theta = asked.network_of(problem, options)
     folder = result.Folder(options.out or Path(f"refntk-{problem.name}"))
     folder.prepare(resume=options.resume, force=options.force)
     plots = _plots()
@@ -161,22 +143,6 @@ def run(options: argparse.Namespace) -> int:
     return 130 if history.config["interrupted"] else 0
 
 
-def _network(problem: Problem, options: argparse.Namespace) -> tuple[MLP | None, np.ndarray]:
-    """The network that width and depth ask for, on inputs normalised as the problem offers, and its first parameters."""
-    if isinstance(problem, DirectProblem):
-        for name in ("width", "depth"):
-            if (value := getattr(options, name)) is not None:
-                raise InvalidInput(name, value, f"problem {problem.name!r} has no network; leave it out")
-        return None, problem.init(rng=options.seed)
-    width, depth = (default if given is None else given for given, default in ((options.width, WIDTH), (options.depth, DEPTH)))
-    if depth < 1:
-        raise InvalidInput("depth", depth, "choose at least one hidden layer")
-    sizes = [len(problem.coordinates), *[width] * depth, problem.outputs]
-    shift, scale = (problem.normalization[name] for name in ("shift", "scale"))
-    network = MLP(sizes, activation=options.activation, shift=shift, scale=scale)
-    return network, network.init(rng=options.seed, scheme=options.init)
-
-
 def _plots() -> ModuleType | None:
     """The room of figures; None, and a word about it before hours are spent, where matplotlib is missing."""
     try:
@@ -187,35 +153,9 @@ def _plots() -> ModuleType | None:
     return plots
 
 
-def _pair(kind: Callable[[str], Any]) -> Callable[[str], tuple[str, Any]]:
-    """`NAME=VALUE` as a pair."""
-
-    def pair(text: str) -> tuple[str, Any]:
-        name, _, value = text.partition("=")
-        if not name:
-            raise ValueError(text)
-        return name, kind(value)
-
-    return pair
-
-
-def _number(text: str) -> float | str:
-    """A number if it reads as one; the problem judges the rest."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def _value(text: str) -> int | float | str:
     """A whole number, a number or a word."""
-    return int(text) if text.isdigit() else _number(text)
-
-
-def _points(text: str) -> int | tuple[int, ...]:
-    """`300` as a number, `30x10` as the cells of a grid."""
-    cells = tuple(int(part) for part in text.split("x"))
-    return cells if len(cells) > 1 else cells[0]
+    return int(text) if text.isdigit() else number(text)
 
 
 def _or_none(kind: Callable[[str], Any]) -> Callable[[str], Any]:

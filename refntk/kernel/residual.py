@@ -195,4 +195,12 @@ class Evaluation:
         has_bias = i < len(self.tape.layers) - 1 or self.tape.jet.live[0] == 0
         value = D[0, ...] if sites == 1 else xp.sum(D[:sites, ...], axis=0)
         B = value if has_bias else xp.zeros_like(value)
+        if sites == 2:  # Σ A⊗D = ½ [(A₁+A₂)⊗(D₁+D₂) + (A₁-A₂)⊗(D₁-D₂)]: a jump between sites is formed before it is squared
+            A, D = _sum_and_difference(A, xp=xp), _sum_and_difference(D, xp=xp) / 2
         return RowFactors(A, D, B, self.tape.layers[i].scale)
+
+
+def _sum_and_difference(values: Array, *, xp: Namespace) -> Array:
+    """Two sites (C·2, ...) turned into their sum and their difference, channel by channel."""
+    first, second = values[0::2, ...], values[1::2, ...]
+    return xp.reshape(xp.stack([first + second, first - second], axis=1), values.shape)

@@ -11,7 +11,8 @@ except ImportError as error:
 
 from .fields import CELLS, SLICES, field
 from .history import losses, weights
+from .rules import rules
 from .studies import study
-from .style import PALETTE, UNDATED, WIDTH, save
+from .style import PALETTE, UNDATED, WIDTH, encoded, save
 
-__all__ = ["CELLS", "PALETTE", "SLICES", "UNDATED", "WIDTH", "field", "losses", "save", "study", "weights"]
+__all__ = ["CELLS", "PALETTE", "SLICES", "UNDATED", "WIDTH", "encoded", "field", "losses", "rules", "save", "study", "weights"]

@@ -1,22 +1,23 @@
 """The rules by which published work weighs its losses "by the NTK": one functional of K, r and n per rule, one aggregate.
 
 The loss is ½ Σ_k λ_k ‖r_k‖². Eq. (5) is `trace_ratio`; on estimated traces it is eq. (12). `RULES` holds what others compute
-under the same name: `λ_k = total(s)/s_k` (or not even inverted) with a functional s_k that is rarely the trace. There, term k has
+under the same name: `λ_k = Σs / s_k` (or not even inverted) with a functional s_k that is rarely the trace. There, term k has
 n_k rows, its loss is `L_k = ‖r_k‖²/n_k` and its gradient `g_k = ∇L_k = (2/n_k) J_kᵀ r_k`, so that `‖g_k‖² = v_kᵀ K_kk v_k` with
 `v_k = (2/n_k) r_k`: every rule is a closed form of K and r for unscaled rows (`scaling="sum"`). How their authors average in time
-is not part of a rule. Left out is the trace of the NTK of u itself, which is no function of the residual's.
+is not part of a rule. `RULES_OF_U` are rules of the kernel of u itself, which is no function of the residual's.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from . import arrays
-from .arrays import Array
-from .errors import ShapeError, TraceError
-from .estimation.sketch import Estimate
+from .. import arrays
+from ..arrays import Array
+from ..errors import ShapeError, TraceError
+from ..estimation.sketch import Estimate
 
 Blocks = Mapping[str, slice]
 Functional = Callable[[Array, Array, Blocks, Blocks], dict[str, float]]
@@ -40,7 +41,7 @@ def trace_ratio(traces: Mapping[str, float | Estimate], /) -> dict[str, float]:
 
 
 def total_over_own(s: Mapping[str, float], /, *, argument: str = "s") -> dict[str, float]:
-    """`λ_k = Σ_l s_l / s_k`.
+    """`λ_k = Σs / s_k`.
 
     >>> total_over_own({"interior": 3.0, "boundary": 1.0})
     {'interior': 1.3333333333333333, 'boundary': 4.0}
@@ -55,7 +56,7 @@ def total_over_own(s: Mapping[str, float], /, *, argument: str = "s") -> dict[st
 
 
 def mean_over_own(s: Mapping[str, float], /) -> dict[str, float]:
-    """`λ_k = (Σ_l s_l / M) / s_k`, M terms.
+    """`λ_k = Σs / (M s_k)`, M terms.
 
     >>> mean_over_own({"interior": 3.0, "boundary": 1.0})
     {'interior': 0.6666666666666666, 'boundary': 2.0}
@@ -64,7 +65,7 @@ def mean_over_own(s: Mapping[str, float], /) -> dict[str, float]:
 
 
 def total_over_own_rescaled(s: Mapping[str, float], /) -> dict[str, float]:
-    """`Σ_l s_l / s_k`, rescaled so that the M weights add up to M.
+    """`λ_k = M s_k⁻¹ / Σ s⁻¹`: `Σs / s_k`, rescaled so that the M weights add up to M.
 
     >>> total_over_own_rescaled({"interior": 3.0, "boundary": 1.0})
     {'interior': 0.5, 'boundary': 1.5}
@@ -74,7 +75,7 @@ def total_over_own_rescaled(s: Mapping[str, float], /) -> dict[str, float]:
 
 
 def own_over_total(s: Mapping[str, float], /) -> dict[str, float]:
-    """`λ_k = s_k / Σ_l s_l`: the ratio not inverted, so that the stiff term gets the large weight.
+    """`λ_k = s_k / Σs`: the ratio not inverted, so that the stiff term gets the large weight.
 
     >>> own_over_total({"interior": 3.0, "boundary": 1.0})
     {'interior': 0.75, 'boundary': 0.25}
@@ -107,8 +108,18 @@ def mean_trace(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> di
     return {term: value / (rows[term].stop - rows[term].start) for term, value in trace(K, residual, blocks, rows).items()}
 
 
+def trace_of_u(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
+    """`s_k = Tr K_kk, K of u`: the trace of another kernel, that of u where term k holds; the operator is left out.
+
+    >>> import numpy as np
+    >>> trace_of_u(np.diag([1.0, 2.0]), np.ones(2), {"a": slice(0, 2)}, {"a": slice(0, 2)})
+    {'a': 3.0}
+    """
+    return trace(K, residual, blocks, rows)
+
+
 def ones(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
-    """`s_k = 1ᵀ K_kk 1 = ‖∇ Σ r‖²`: rows added before they are squared.
+    """`s_k = 1ᵀ K_kk 1`, which is `‖∇ Σ r‖²`: rows added before they are squared.
 
     >>> import numpy as np
     >>> ones(np.array([[1.0, -1.0], [-1.0, 1.0]]), np.ones(2), {"a": slice(0, 2)}, {"a": slice(0, 2)})
@@ -119,7 +130,7 @@ def ones(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str
 
 
 def gradient_norm_squared(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
-    """`s_k = ‖g_k‖²`; over rows of several terms, the square of the norm of the sum of their gradients.
+    """`s_k = vᵀ K_kk v, v = 2r/n`, which is `‖g_k‖²`; over rows of several terms, the square of the norm of their gradients' sum.
 
     >>> import numpy as np
     >>> gradient_norm_squared(np.eye(2), np.array([3.0, 4.0]), {"a": slice(0, 2)}, {"a": slice(0, 2)})  # g = r
@@ -131,7 +142,7 @@ def gradient_norm_squared(K: Array, residual: Array, blocks: Blocks, rows: Block
 
 
 def gradient_norm(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
-    """`s_k = ‖g_k‖`, the norm of the loss gradient.
+    """`s_k = √(vᵀ K_kk v), v = 2r/n`, which is `‖g_k‖`, the norm of the loss gradient.
 
     >>> import numpy as np
     >>> gradient_norm(np.eye(2), np.array([3.0, 4.0]), {"a": slice(0, 2)}, {"a": slice(0, 2)})
@@ -142,7 +153,7 @@ def gradient_norm(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) ->
 
 
 def root_loss_gradient(K: Array, residual: Array, blocks: Blocks, rows: Blocks, /) -> dict[str, float]:
-    """`s_k = ‖∇ √L_k‖ = ‖g_k‖ / (2 √L_k)`, NaN where the residual is zero.
+    """`s_k = √(rᵀ K_kk r / (n_k rᵀ r))`, which is `‖∇ √L_k‖ = ‖g_k‖ / (2 √L_k)`; NaN where the residual is zero.
 
     >>> import numpy as np
     >>> root_loss_gradient(2 * np.eye(2), np.array([3.0, 4.0]), {"a": slice(0, 2)}, {"a": slice(0, 2)})  # √(K/n), whatever r is
@@ -157,7 +168,7 @@ def root_loss_gradient(K: Array, residual: Array, blocks: Blocks, rows: Blocks, 
 
 
 def lumped(blocks: Blocks, /) -> dict[str, slice]:
-    """For the first term, the equation, its own rows; for the conditions, the rows of all of them together.
+    """`conditions as one`: for the first term, the equation, its own rows; for the conditions, those of all together.
 
     >>> lumped({"interior": slice(0, 4), "initial": slice(4, 6), "boundary": slice(6, 9)})
     {'interior': slice(0, 4, None), 'initial': slice(4, 9, None), 'boundary': slice(4, 9, None)}
@@ -167,7 +178,7 @@ def lumped(blocks: Blocks, /) -> dict[str, slice]:
 
 
 def accumulated(blocks: Blocks, /) -> dict[str, slice]:
-    """For every term, its rows and those of all terms before it: what gradients that are never cleared add up to.
+    """`1…k as one`: for every term, its rows and those of all terms before it: what gradients that are never cleared add up to.
 
     >>> accumulated({"interior": slice(0, 4), "initial": slice(4, 6)})
     {'interior': slice(0, 4, None), 'initial': slice(0, 6, None)}
@@ -192,6 +203,16 @@ class Rule:
     functional: Functional
     aggregate: Callable[[Mapping[str, float]], dict[str, float]]
     rows: Callable[[Blocks], dict[str, slice]] = dict  # its own
+
+    @property
+    def formula(self) -> str:
+        """What it computes, in K, r and n_k: the formulas with which the docstrings of its parts begin.
+
+        >>> RULES["hao_2023"].formula
+        'λ_k = Σs / s_k, s_k = 1ᵀ K_kk 1, conditions as one'
+        """
+        found = (re.match("`(.+?)`", part.__doc__ or "") for part in (self.aggregate, self.functional, self.rows))
+        return ", ".join(formula[1] for formula in found if formula)
 
     def __call__(self, K: Array, residual: Array, blocks: Blocks, /) -> dict[str, float]:
         """`{term: λ}`."""
@@ -228,6 +249,10 @@ RULES: dict[str, Rule] = {
     "pina_2025_march": Rule("PINA, March to November 2025", gradient_norm, own_over_total, accumulated),
     "pina_2025_november": Rule("PINA since November 2025", gradient_norm, own_over_total),
     "physicsnemo_2026": Rule("PhysicsNeMo-Sym, as read in November 2026", root_loss_gradient, total_over_own),
+}
+
+RULES_OF_U: dict[str, Rule] = {
+    "zhao_2024": Rule("Zhao, Ding & Prakash 2024 (PINNsFormer, in a notebook)", trace_of_u, total_over_own),
 }
 
 
