@@ -12,19 +12,23 @@ import numpy as np
 from ..calculus.network import MLP
 from ..kernel.limits import limit
 from ..kernel.linearization import linearize
+from ..kernel.ntk import ntk
 from ..problems.base import Problem
 from ..problems.homogeneity import linear
-from .figure import DASHED, POINTS, Curves, Figure, Series, Slope
+from .figure import DASHED, POINTS, Curves, Figure, Series
 from .rates import Mean
+from .shallow import Points, jacobians, together
 from .study import Arrays, Cell, Claim, Outcome, Study
 from .widths import BIAS, BLOCKS, RANDOM, few, network, norms, order, start, vanishing
 
-CASES = {  # problem, whether the output bias is trained
-    "heat": ("heat", True),
-    "eikonal": ("eikonal", True),
-    "kdv": ("kdv", True),
-    "sine_gordon": ("sine_gordon", True),
-    "sine_gordon, bias held": ("sine_gordon", False),
+CASES = {  # problem, hidden layers, whether the output bias is trained
+    "heat": ("heat", 1, True),
+    "eikonal": ("eikonal", 1, True),
+    "kdv": ("kdv", 1, True),
+    "sine_gordon": ("sine_gordon", 1, True),
+    "sine_gordon, bias held": ("sine_gordon", 1, False),
+    "heat with two layers": ("heat", 2, True),
+    "eikonal with two layers": ("eikonal", 2, True),
 }
 THEOREM = 0.25
 NEAR = 0.03  # how far finite widths may move a threshold
@@ -34,8 +38,8 @@ NEAR = 0.03  # how far finite widths may move a threshold
 class Config:
     """Sizes: `runs` trainings of every width, for `horizon` times the inverse of Tr K at infinite width and gain 1.
 
-    A step is `part` of the inverse of K's largest eigenvalue at the time, and at most 1/`least` of all the time. `exponents` must
-    hold 1/2.
+    A step is `part` of the inverse of K's largest eigenvalue at the time, and at most 1/`least` of all the time. `exponents`
+    must hold 1/2.
     """
 
     exponents: tuple[float, ...] = (0.1875, 0.25, 0.375, 0.5, 0.625, 0.75, 1.0)
@@ -44,15 +48,17 @@ class Config:
     horizon: float = 5.0
     part: float = 0.5
     least: int = 40
+    cases: tuple[str, ...] = tuple(CASES)[:5]  # those with one layer
 
 
 class Drift(Study[Config]):
     """How far does K move in training as N grows, and from which s on does it stand still, as Theorem 2.3 has it for s > 1/4?
 
     Gradient descent of `½ ‖R‖²`, rows scaled by 1/√n_k, with steps short enough to follow the gradient flow, for a time that
-    depends on the problem alone, on neither N nor s; the largest `‖K(t) - K(0)‖` of each block on the way. One hidden layer, all
-    parameters N(0, 1) but the output bias, 0.7 at first. For s > 1/2 u tends to that bias, whose gradient no scaling touches: where
-    ∂r/∂u depends on u, K moves with it. So there is also a case whose bias is held.
+    depends on the problem alone, on neither N nor s; the largest `‖K(t) - K(0)‖` of each block on the way. One hidden layer, or two
+    of one width, the second with the factor 1/√N; all parameters N(0, 1) but the output bias, 0.7 at first. For s > 1/2 u tends to
+    that bias, whose gradient no scaling touches: where ∂r/∂u depends on u, K moves with it. So there is also a case whose bias is
+    held.
 
     Were K constant, the residual would be `e^(-KΛt) R(0)`, Λ = 1, and after steps of lengths η `Π (1 - ηK) R(0)`.
     """
@@ -62,26 +68,29 @@ class Drift(Study[Config]):
     scales: Mapping[str, Config] = {
         "smoke": Config((0.25, 0.5, 1.0), (16, 128, 1024), 8, 5.0, 0.5, 10),
         "desk": Config(),
-        "paper": Config(widths=tuple(2**k for k in range(4, 13)), runs=20, horizon=20.0),
+        "paper": Config((0.25, 0.375, 0.5, 0.625, 0.75, 1.0), runs=32),
     }
 
     def cells(self, config: Config) -> list[Cell]:
         """Case by case, s by s, width by width."""
-        return [{"case": case, "s": s, "width": N} for case, s, N in product(CASES, config.exponents, config.widths)]
+        return [{"case": case, "s": s, "width": N} for case, s, N in product(config.cases, config.exponents, config.widths)]
 
     def measure(self, config: Config, cell: Cell, *, key: int) -> Arrays:
         """For each run: largest ‖K(t) - K(0)‖ and ‖K(0)‖ (runs, 3), distances from both constant-K residuals, steps taken."""
-        name, trained = CASES[cell["case"]]
+        name, depth, trained = CASES[cell["case"]]
         problem, points = few(name)
-        at, rng = network(problem, cell["width"], cell["s"]), np.random.default_rng(key)
+        at, rng = network(problem, cell["width"], cell["s"], depth=depth), np.random.default_rng(key)
         unit = np.trace(limit(problem, at, points, scaling="mean", nodes=40).mean(gain=1.0, bias=BIAS))
-        runs = [_descend(problem, at, start(at, rng), points, config, config.horizon / unit, trained) for _ in range(config.runs)]
-        return {what: np.stack([run[what] for run in runs]) for what in runs[0]}
+        theta, size = np.stack([start(at, rng) for _ in range(config.runs)]), together(cell["width"])
+        parts = [theta[low : low + size] for low in range(0, config.runs, size)]
+        runs = [_descend(problem, at, part, points, config, config.horizon / unit, trained) for part in parts]
+        return {what: np.concatenate([run[what] for run in runs]) for what in runs[0]}
 
     def claims(self, outcome: Outcome[Config]) -> list[Claim]:
         """Linear problems and K_bb stand still at s = 1/2; from which s on each block does, or that it never does; residuals."""
         found = []
-        for case, (name, trained) in CASES.items():
+        for case in outcome.config.cases:
+            name, _, trained = CASES[case]
             straight = linear(few(name)[0])
             for block in BLOCKS:
                 if straight or block == "bb":
@@ -106,7 +115,7 @@ class Drift(Study[Config]):
         """Drift over N, its orders over s, and residuals beside those of a constant K."""
         s, N = np.array(outcome.config.exponents), np.array(outcome.config.widths, dtype=np.float64)
         drifts, orders, zero = [], [], Series("0", s, 0 * s, DASHED)
-        for case in CASES:
+        for case in outcome.config.cases:
             lines = []
             for e in s.tolist():
                 values = _drift(outcome, case, e, "ff")
@@ -118,56 +127,62 @@ class Drift(Study[Config]):
                 values, low, high = (np.array([getattr(one, end) for one in found]) for end in ("value", "low", "high"))
                 bars.append(Series(f"K_{block}", s, values, POINTS, low, high))
             orders.append(Curves(case, "s", "order in N of sup ‖K(t) - K(0)‖", [zero, *bars]))
-        lines = []
-        for what, told in (("recursion", "Π (1 - ηK) R(0)"), ("exponential", "e^(-Kt) R(0)")):
-            lines.append(Series(told, N, np.exp(np.log(_constant(outcome, "heat", what)).mean(axis=1)), POINTS))
-        through = (float(N[-1]), float(lines[0].y[-1]))
-        residual = Curves("heat, s = 1/2", "width N", "sup ‖R(t) - ·‖ / ‖R(0)‖", lines, [Slope(-1.0, through, "order -1")], "xy")
+        residuals = []
+        for case in outcome.config.cases:
+            if linear(few(CASES[case][0])[0]):
+                lines = []
+                for what, told in (("recursion", "Π (1 - ηK) R(0)"), ("exponential", "e^(-Kt) R(0)")):
+                    lines.append(Series(told, N, np.exp(np.log(_constant(outcome, case, what)).mean(axis=1)), POINTS))
+                residuals.append(Curves(f"{case}, s = 1/2", "width N", "sup ‖R(t) - ·‖ / ‖R(0)‖", lines, log="xy"))
         return [
             Figure("drift", "How far K_ff moves in training, typical run.", drifts, 3),
             Figure("orders", "Orders in N with 95 % intervals: K stands still in the limit where they are below zero.", orders, 3),
-            Figure("residual", "The residual in training beside that of a constant K.", [residual]),
+            Figure("residual", "The residual in training beside that of a constant K.", residuals),
         ]
 
 
+def _look(
+    problem: Problem, network: MLP, theta: np.ndarray, points: Points, trained: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """R (B, n), K (B, n, n) and the gradient of ½ ‖R‖² (B, p) at θ (B, p). The share of a bias that is held is no part of K."""
+    if len(network.sizes) == 3:
+        R, J = jacobians(problem, network, theta, points, scaling="mean")
+        J[..., network.size - network.outputs :] *= trained
+        return R, J @ J.mT, (R[:, None] @ J)[:, 0]
+    found = []
+    for one in theta:
+        lin = linearize(problem, network, one, points, scaling="mean")
+        found.append((lin.residual, ntk(lin), lin.jacobian.T @ lin.residual))
+    R, K, gradient = (np.stack(part) for part in zip(*found, strict=True))
+    return R, K, gradient
+
+
 def _descend(
-    problem: Problem,
-    network: MLP,
-    theta: np.ndarray,
-    points: Mapping[str, np.ndarray],
-    config: Config,
-    time: float,
-    trained: bool,
+    problem: Problem, network: MLP, theta: np.ndarray, points: Points, config: Config, time: float, trained: bool
 ) -> dict[str, np.ndarray]:
-    """Gradient descent for that time, and what `measure` tells of one run. The share of a bias that is held is no part of K."""
-    inside, used = points["interior"].shape[0], network.size - (0 if trained else network.outputs)
-
-    def here() -> tuple[np.ndarray, np.ndarray]:
-        lin = linearize(problem, network, theta, points, scaling="mean")
-        return np.asarray(lin.jacobian.dense())[:, :used], np.asarray(lin.residual)
-
-    J, R = here()
-    K0, R0 = J @ J.T, R
+    """Gradient descent from every θ (B, p) for that time, and what `measure` tells of each run."""
+    inside, theta = points["interior"].shape[0], theta.copy()
+    R, K, gradient = _look(problem, network, theta, points, trained)
+    R0, K0 = R, K
     spectrum, axes = np.linalg.eigh(K0)
-    along, factors = axes.T @ R0, np.ones_like(spectrum)
-    t, steps, drift, away, flow = 0.0, 0, np.zeros(3), 0.0, 0.0
-    while t < time * (1 - 1e-12):
-        step = min(config.part / np.linalg.eigvalsh(J @ J.T)[-1], time / config.least, time - t)
-        theta = theta.copy()
-        theta[:used] -= step * (J.T @ R)
-        t, steps, factors = t + step, steps + 1, factors * np.clip(1 - step * spectrum, -1, 1)  # where K shrinks, steps grow
-        J, R = here()
-        drift = np.maximum(drift, norms(J @ J.T - K0, inside))
-        away = max(away, float(np.linalg.norm(R - axes @ (factors * along))))
-        flow = max(flow, float(np.linalg.norm(R - axes @ (np.exp(-spectrum * t) * along))))
-    size = np.linalg.norm(R0)
-    return {
-        "drift": drift,
-        "kernel": norms(K0, inside),
-        "recursion": np.array(away / size),
-        "exponential": np.array(flow / size),
-        "steps": np.array(steps),
-    }
+    along, factors = (R0[:, None] @ axes)[:, 0], np.ones_like(spectrum)
+    t, steps, drift, away, flow = (np.zeros((len(theta), *shape)) for shape in ((), (), (3,), (), ()))
+    on = np.arange(len(theta))  # the runs under way
+    while on.size:
+        step = np.minimum(config.part / np.linalg.eigvalsh(K)[:, -1], np.minimum(time / config.least, time - t[on]))
+        theta[on] -= step[:, None] * gradient
+        t[on], steps[on] = t[on] + step, steps[on] + 1
+        factors[on] *= np.clip(1 - step[:, None] * spectrum[on], -1, 1)  # where K shrinks, steps grow
+        R, K, gradient = _look(problem, network, theta[on], points, trained)
+        drift[on] = np.maximum(drift[on], norms(K - K0[on], inside))
+        for largest, decayed in ((away, factors[on]), (flow, np.exp(-spectrum[on] * t[on, None]))):
+            constant = (axes[on] @ (decayed * along[on])[..., None])[..., 0]
+            largest[on] = np.maximum(largest[on], np.linalg.norm(R - constant, axis=1))
+        left = t[on] < time * (1 - 1e-12)
+        on, K, gradient = on[left], K[left], gradient[left]
+    size = np.linalg.norm(R0, axis=1)
+    kernel = norms(K0, inside)
+    return {"drift": drift, "kernel": kernel, "recursion": away / size, "exponential": flow / size, "steps": steps.astype(np.int64)}
 
 
 def _drift(outcome: Outcome[Config], case: str, s: float, block: str) -> np.ndarray:
@@ -176,7 +191,7 @@ def _drift(outcome: Outcome[Config], case: str, s: float, block: str) -> np.ndar
 
 
 def _order(outcome: Outcome[Config], case: str, s: float, block: str) -> Mean:
-    return order(np.array(outcome.config.widths, dtype=np.float64), _drift(outcome, case, s, block))
+    return order(_constant(outcome, case, "width"), _drift(outcome, case, s, block))
 
 
 def _at(outcome: Outcome[Config], case: str, block: str, s: float, claimed: str) -> Claim:

@@ -10,10 +10,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..kernel.limits import limit
-from ..kernel.linearization import linearize
-from ..kernel.ntk import ntk
 from .figure import DASHED, LINE, POINTS, Curves, Figure, Series
 from .rates import Mean, mean
+from .shallow import fields, kernels, together
 from .study import Arrays, Cell, Claim, Outcome, Study
 from .widths import BIAS, BLOCKS, RANDOM, few, network, norms, order, published, start, typical, vanishing
 
@@ -68,7 +67,7 @@ class Initialisation(Study[Config]):
             (0.25, 0.5, 2 / 3, 0.75, 1.0), (64, 256, 1024), 64, 10, 3, ("poisson1d", "eikonal", "sine_gordon"), ("tanh", "sin")
         ),
         "desk": Config(),
-        "paper": Config(widths=tuple(2**k for k in range(4, 14)), batches=20, pairs=25),
+        "paper": Config(widths=tuple(2**k for k in range(4, 14)), batches=20),
     }
 
     def cells(self, config: Config) -> list[Cell]:
@@ -81,26 +80,21 @@ class Initialisation(Study[Config]):
         """Typical distance and spread (settings, batches, 3); norms of the mean and total variance (settings, 3) of each block."""
         problem, points = few(cell["problem"])
         inside, rng, draws = points["interior"].shape[0], np.random.default_rng(key), 2 * config.pairs * config.batches
-        drawn = [False] * len(config.exponents) + [True]
-        networks = [
-            network(problem, cell["width"], s, activation=cell["activation"]) for s in (*config.exponents, config.exponents[-1])
-        ]
-        share = limit(problem, networks[0], points, nodes=1).shares(bias=BIAS).bias  # this one needs no quadrature
-        total, before = np.zeros((len(networks), *share.shape)), np.zeros((len(networks), *share.shape))
-        far, apart = np.zeros((draws, len(networks), 3)), np.zeros((draws // 2, len(networks), 3))
-        for i in range(draws):
-            theta = start(networks[0], rng, bias=None)
-            fixed = np.append(theta[:-1], BIAS)
-            starts = [theta if own else fixed for own in drawn]
-            K = np.stack([ntk(linearize(problem, at, one, points)) for at, one in zip(networks, starts, strict=True)])
-            far[i] = norms(K - share, inside)
-            if i % 2:
-                apart[i // 2] = norms(K - before, inside) / np.sqrt(2)
-            total, before = total + K, K
+        N, exponents = cell["width"], (*config.exponents, config.exponents[-1])
+        at = network(problem, N, 0.0, activation=cell["activation"])
+        found = []
+        for low in range(0, draws, together(N)):
+            theta = np.stack([start(at, rng, bias=None) for _ in range(min(together(N), draws - low))])
+            here, biases = fields(problem, at, theta, points), [BIAS] * len(config.exponents) + [theta[:, -1]]
+            each = [kernels(problem, points, here, scale=N**-s, bias=b) for s, b in zip(exponents, biases, strict=True)]
+            found.append(np.stack(each, axis=1))
+        K = np.concatenate(found)  # (draws, settings, n, n)
+        share = limit(problem, at, points, nodes=1).shares(bias=BIAS).bias  # this one needs no quadrature
+        far, apart = norms(K - share, inside), norms(K[1::2] - K[::2], inside) / np.sqrt(2)
         return {
             "distance": np.moveaxis(typical(far, config.batches), 0, 1),
             "spread": np.moveaxis(typical(apart, config.batches), 0, 1),
-            "mean": norms(total / draws, inside),
+            "mean": norms(K.mean(axis=0), inside),
             "variance": np.mean(apart**2, axis=0),
         }
 

@@ -62,7 +62,7 @@ class FiniteAndInfinite(Study[Config]):
     scales: Mapping[str, Config] = {
         "smoke": Config((64, 128, 256, 512), 256, 40),
         "desk": Config(),
-        "paper": Config(widths=tuple(2**k for k in range(4, 14)), deep=1024, draws=1000),
+        "paper": Config((64, 256, 1024, 4096, 8192), deep=1024),
     }
 
     def cells(self, config: Config) -> list[Cell]:
