@@ -159,6 +159,14 @@ def nonlinear(p, u, x):
     return {"interior": lambda: [-D(u[0], x, (2,)) + u[0](x) ** 3 - f], "boundary": lambda: [D(u[0], x, (1,))]}
 
 
+def eikonal(p, u, x):
+    a = mpmath.mpf(p["away"])
+    return {
+        "interior": lambda: [D(u[0], x, (1, 0)) ** 2 + D(u[0], x, (0, 1)) ** 2 - 1],
+        "boundary": lambda: [u[0](x) - mpmath.sqrt((x[0] + a) ** 2 + (x[1] + a) ** 2)],
+    }
+
+
 def sine_gordon(p, u, x):
     v, w = mpmath.mpf(p["speed"]), mpmath.mpf(p["frequency"])
     gamma, rho = 1 / mpmath.sqrt(1 - v**2), mpmath.sqrt(1 - w**2)
@@ -206,7 +214,8 @@ def qtensor(p, u, x):
     return {"interior": interior, "initial": initial, "boundary": lambda: [q(x) for q in u]}
 
 
-EQUATIONS = {f.__name__: f for f in (wave, poisson1d, poisson2d, heat, transport, nonlinear, sine_gordon, kdv, qtensor)}
+FOUND = (wave, poisson1d, poisson2d, heat, transport, nonlinear, eikonal, sine_gordon, kdv, qtensor)
+EQUATIONS = {f.__name__: f for f in FOUND}
 
 
 def residual(case, theta):
@@ -229,3 +238,11 @@ def kernel(case):
         columns.append([(a - b) / (2 * E) for a, b in zip(residual(case, ahead), residual(case, behind), strict=True)])
     J = list(zip(*columns, strict=True))
     return R, J, [[mpmath.fdot(zip(a, b, strict=True)) for b in J] for a in J]
+
+
+def direction(R, J):
+    """J⁺R in these digits: by the smaller of JJᵀ and JᵀJ, which is regular."""
+    J, r = mpmath.matrix(J), mpmath.matrix(R)
+    if J.rows <= J.cols:
+        return list(J.T * mpmath.lu_solve(J * J.T, r))
+    return list(mpmath.lu_solve(J.T * J, J.T * r))

@@ -11,10 +11,26 @@ import numpy as np
 import pytest
 
 import refntk as rn
-from refntk.conformance import Answer, Engine, Functions, Process, Results, checks, diagnose, examine, judge, load, selection, told
+from refntk.conformance import (
+    Ahead,
+    Answer,
+    Engine,
+    Functions,
+    Process,
+    Results,
+    checks,
+    diagnose,
+    examine,
+    judge,
+    load,
+    selection,
+    told,
+)
 from refntk.conformance.exchange import answered, question
 from refntk.conformance.parameters import NAMES, load_parameters, theta_from
+from refntk.conformance.protocol import questions
 from refntk.conformance.suite import judge as judged
+from refntk.conformance.variants import VARIANTS, linearized
 from refntk.errors import DamagedFile, InvalidInput, ShapeError, UnknownNameError
 from refntk.vectors import read, truth
 from refntk.vectors.reader import FOLDER
@@ -83,7 +99,7 @@ def test_a_mistake_is_named(mistake):
     found = said(**changes)
     assert [d for d in found if number in d.mistakes], found
     assert found[0].error < 1e-4
-    assert found[0].chance < -10
+    assert found[0].chance < -10 or mistake == "single"  # of the size of errors no chance is stated
 
 
 def test_what_nothing_explains_is_said_to_be_so():
@@ -91,6 +107,56 @@ def test_what_nothing_explains_is_said_to_be_so():
     assert found.words == ""
     assert found.tried > 100
     assert "nothing explains it" in str(found)
+
+
+def test_lost_digits_alone_are_not_called_wrong():
+    """Planted fault: single precision; the last sentence says what it is."""
+    examination = examine(Functions("single", Wrong(ntk=lambda case, value: value.astype(np.float32).astype(float))), some())
+    assert told.verdict(examination, diagnose(examination)).startswith("single: right but for digits")
+    assert "WRONG" in told.verdict(examination)
+
+
+def test_a_flag_is_pointed_at_only_where_others_passed():
+    def off(value):
+        return value * np.linspace(1.1, 1.5, len(value))
+
+    few = [case for name in ("wave", "heat") for case in read(only=name) if case.comment in ("two neurons", "rows divided by √n")]
+    partly = Functions("partly", Wrong(traces=lambda case, value: off(value) if case.scaling == "mean" else value))
+    assert "all failures are cases of MeanScaling" in told.told(examine(partly, few), [])
+
+    class Sparing(Wrong):  # offers the cases of one kind only, and is wrong in all of them
+        def __init__(self):
+            super().__init__(traces=lambda case, value: off(value) if case.scaling == "mean" else offers_nothing())
+
+    def offers_nothing():
+        raise NotImplementedError
+
+    assert "all failures are cases of" not in told.told(examine(Functions("sparing", Sparing()), few), [])
+
+
+def test_coordinates_in_another_order_and_averaged_weights_are_named():
+    variant = next(v for v in VARIANTS if "reverse order" in v.words)
+    known = {case.name: case for case in some()}
+
+    class Swapped:
+        def residual(self, case):
+            return linearized(variant, known[case.name]).R
+
+    (swapped,) = diagnose(examine(Functions("swapped", Swapped()), some()))
+    assert swapped.words == variant.words
+    (averaged,) = [d for d in said(weights=lambda case, value, rule: 0.5 + 0.5 * value) if d.check == "weights/wang_2022"]
+    assert averaged.words == "averaged with weights of 1 before it: 0.5 + 0.5 λ"
+
+
+def test_answers_computed_ahead_are_the_same():
+    cases = [case for name in ("quadratic", "poisson1d") for case in read(only=name)][:12]
+    engine = Engine("reference")
+    with Ahead(engine, cases, processes=2) as ahead:
+        found = {case.name: ahead.answers(case, questions(case)) for case in cases}
+    here = {case.name: engine.answers(case, questions(case)) for case in cases}
+    assert {name: set(answers) for name, answers in found.items()} == {name: set(answers) for name, answers in here.items()}
+    assert examine(engine, cases).passed
+    assert all(np.allclose(found[n][q].value, here[n][q].value) for n in here for q in here[n] if here[n][q].value is not None)
 
 
 def test_a_right_candidate_has_no_diagnosis():
@@ -212,7 +278,7 @@ def test_a_question_holds_what_the_case_gives():
     case = some()[0]
     asked = json.loads(question(case))
     assert np.array_equal(asked["theta"], case.theta)
-    assert set(asked["quantities"]) == {*case.want, *case.refused}
+    assert set(asked["quantities"]) == set(questions(case)) >= {*case.want, *case.refused}
     assert answered(json.dumps({"id": case.name, "results": {"traces": ["0x1p+0"] * 4}}).encode(), case)["traces"].value.sum() == 4
 
 

@@ -56,6 +56,7 @@ def test_every_quantity_is_wanted_somewhere(name):
     rules = {f"weights/{rule}" for rule in weights.RULES}
     assert rules <= wanted | {refused for case in cases(name) for refused in case.refused}
     assert {"residual", "ntk", "traces", "spectrum", "jacobian", "gradient", "products", "sketched_weights"} <= wanted
+    assert "direction" in wanted
     assert {"products_forward", "products_central", "trace_means", "trace_errors", "average_traces", "average_ntk"} <= wanted
 
 
@@ -197,6 +198,16 @@ def test_two_hundred_digits_lie_inside_the_bounds(name):
     assert len(R) == case.want["residual"].mid.size
 
 
+@pytest.mark.parametrize("name", sorted(witness.EQUATIONS))
+def test_directions_in_two_hundred_digits_lie_inside_the_bounds(name):
+    """The smallest case of each problem that wants a direction; it hangs on J, known to 1e-40, by its condition."""
+    case = min((c for c in cases(name) if "direction" in c.want), key=lambda c: c.theta.size * c.probes.shape[0])
+    with mpmath.workdps(witness.DIGITS):
+        R, J, _ = witness.kernel(case)
+        d = witness.direction(R, J)
+        assert [i for i, number in enumerate(d) if not between(case.want["direction"], (i,), number)] == []
+
+
 @pytest.mark.parametrize(
     "comment", ["sine", "swish", "softplus", "half saturated", "a polynomial: rational arithmetic can check it"]
 )
@@ -228,6 +239,23 @@ def test_a_changed_number_is_seen(quantity):
     want = case.want[quantity]
     changed = replace(want, mid=want.mid + 2e-10 * want.scale * (np.arange(want.mid.size) == 1).reshape(want.mid.shape))
     assert list(faults(replace(case, want={**case.want, quantity: changed}))) != []
+
+
+def test_a_changed_direction_is_seen():
+    case = the("wave", "one point a term")
+    want = case.want["direction"]
+    changed = replace(want, mid=want.mid * (1 + 1e-9))
+    assert list(faults(replace(case, want={**case.want, "direction": changed}))) != []
+
+
+def test_directions_are_wanted_where_the_kernel_is_regular_and_weigh_their_condition():
+    found = [case for case in cases("wave") if "direction" in case.want]
+    assert {case.name for case in found} >= {"wave-001", "wave-005"}
+    for case in found:
+        eigenvalues = case.want["spectrum"].mid[: min(case.probes.shape[0], case.theta.size)]
+        condition = eigenvalues[0] / eigenvalues[-1]
+        assert condition < truth.CONDITION_MOST
+        assert np.all(case.want["direction"].scale >= condition * np.linalg.norm(case.want["direction"].mid))
 
 
 def test_an_error_is_measured_by_its_scale():
@@ -429,11 +457,12 @@ def test_a_value_that_does_not_fit_is_refused(value, rule):
 
 def test_list_shows_every_case_or_those_with_a_flag(capsys):
     assert main(["vectors", "list", "--problem", "wave", "--flag", "Saturation"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        f"{case.name:<18}2-2-1               n = 8   all neurons saturated: {', '.join(case.flags)}"
-        for case in cases("wave")
-        if "Saturation" in case.flags
-    ]
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown] == [case.name for case in cases("wave") if "Saturation" in case.flags]
+    assert (
+        f"2-2-1               n = 8   all neurons saturated: {', '.join(the('wave', 'all neurons saturated').flags)}"
+        in "\n".join(shown)
+    )
 
 
 def test_show_tells_a_case(capsys):

@@ -216,3 +216,15 @@ def _product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     entries = np.empty((rows, columns), dtype=object)
     entries.ravel()[:] = found.entries()
     return entries
+
+
+def solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The solution of `matrix` (n, n) x = `right` (n,), ndarrays of balls; `Undecided` where the matrix may be singular."""
+    n = right.shape[0]
+    try:
+        found = arb_mat(n, n, matrix.ravel().tolist()).solve(arb_mat(n, 1, right.tolist()))
+    except ZeroDivisionError as error:
+        raise Undecided("a matrix that may be singular") from error
+    entries = np.empty(n, dtype=object)
+    entries[:] = found.entries()
+    return entries

@@ -16,6 +16,7 @@ from flint import arb, ctx
 
 from .array import DTYPE, Balls, Verdict, number
 from .array import matmul as _matmul
+from .array import solve as _solved
 from .spectrum import eigenvalues
 
 
@@ -163,7 +164,13 @@ def flip(x: Balls, /) -> Balls:
     return Balls(np.flip(x.entries))
 
 
+def _solve(A: Balls, b: Balls, /) -> Balls:
+    """The solution (n,) of every system in A (n, n), b (n,)."""
+    return Balls(_solved(A.entries, b.entries))
+
+
 linalg = SimpleNamespace(
     diagonal=lambda x, /: Balls(np.diagonal(x.entries).copy()),
     eigvalsh=lambda x, /: Balls(eigenvalues(x.entries)),
+    solve=_solve,
 )

@@ -30,7 +30,8 @@ def check(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
       refntk check --questions asked.jsonl    the questions, to be answered elsewhere and at leisure
       refntk check results/                   the answers: files *.jsonl (or <case>.npz with an array for each quantity)
 
-    Offer what you have: a quantity that is not there is not judged. An answer to a question is
+    Offer what you have: a quantity that is not there is not judged; estimators that draw probes of their own are judged by the
+    moments that their samples must have. An answer to a question is
       {"id": "wave-001", "results": {"ntk": [[...], ...], "traces": {"interior": 1.5, ...}}}
     `python -c "import refntk.conformance.protocol as p; help(p)"` lists all quantities; `refntk vectors show wave-001` a case.
 
@@ -50,15 +51,17 @@ def check(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..conformance import diagnose, examine, told
+    from ..conformance import Ahead, Engine, diagnose, examine, told
 
     if not 0 < options.limit < float("inf"):
         raise InvalidInput("--limit", options.limit, "choose a positive number of seconds")
     with ExitStack() as opened:
         candidate = None if options.questions else _candidate(options, opened)
-        cases = _cases(options)
+        cases, known = _cases(options)
         if candidate is None:
             return _ask(options.questions, cases)
+        if isinstance(candidate, Engine) and len({case.problem.name for case in cases}) > 1:
+            candidate = opened.enter_context(Ahead(candidate, cases))
         examination = examine(candidate, cases, tell=_live(cases, options.quiet))
     diagnoses = diagnose(examination)
     for path, text in ((options.json, told.written), (options.html, told.html)):
@@ -66,6 +69,8 @@ def _run(options: argparse.Namespace) -> int:
             with replacing(path) as file:
                 file.write(text(examination, diagnoses).encode())
     print(told.told(examination, diagnoses))
+    if len(cases) < known:
+        print(f"({len(cases)} of {known} cases, which together hold every flag and every activation; `--all` judges the rest too)")
     return _code(examination)
 
 
@@ -89,12 +94,13 @@ def _candidate(options: argparse.Namespace, opened: ExitStack) -> Candidate:
     return load(words[0])
 
 
-def _cases(options: argparse.Namespace) -> list[Case]:
+def _cases(options: argparse.Namespace) -> tuple[list[Case], int]:
+    """Those to judge, and how many there are."""
     from ..conformance import selection
     from ..vectors import read
 
     cases = list(read(only=options.problem))
-    return cases if options.all else selection(cases)
+    return cases if options.all else selection(cases), len(cases)
 
 
 def _ask(path: Path, cases: Sequence[Case]) -> int:

@@ -5,15 +5,20 @@
 True
 """
 
-from . import told
+from . import chance, estimators, laws, told
+from .ahead import Ahead
 from .checks import Check, Examination, Finding, Result, checks, examine, judge, selection
 from .diagnosis import Diagnosis, diagnose
+from .engines import Engine
+from .mistakes import MISTAKES
 from .process import Process
-from .protocol import QUANTITIES, Answer, Candidate, Engine, Functions, load
+from .protocol import QUANTITIES, Answer, Candidate, Functions, load
 from .results import Results
 
 __all__ = [
+    "MISTAKES",
     "QUANTITIES",
+    "Ahead",
     "Answer",
     "Candidate",
     "Check",
@@ -25,10 +30,13 @@ __all__ = [
     "Process",
     "Result",
     "Results",
+    "chance",
     "checks",
     "diagnose",
+    "estimators",
     "examine",
     "judge",
+    "laws",
     "load",
     "selection",
     "told",

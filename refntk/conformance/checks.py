@@ -9,12 +9,15 @@ import numpy as np
 
 from ..vectors.case import ACCEPTABLE, TOLERANCE, UNIT, Case
 from ..weights import RULES
+from . import estimators
+from .estimators import LAW, SAMPLED
 from .protocol import NOTHING, QUANTITIES, Answer, Candidate, questions
+from .variants import RIGHT, linearized
 
 PASS, WARN, FAIL, NONE = "pass", "warn", "FAIL", "not offered"
 HUGE = 2.0**40  # a weight that does not exist may come as 1/rounding
 LOST = 2.0**-20  # of the scale: what is worse has lost more than digits
-SATURATED = 4.0  # 1 - tanh² is 1e-3 there: ten bits are gone
+UNITS = ("units of rounding of the scale", "shares of what chance allows")
 EACH = 4  # cases of every problem in the quick selection
 
 
@@ -25,6 +28,16 @@ class Check:
     name: str
     about: str
 
+    @property
+    def sampled(self) -> bool:
+        """Whether samples are judged by their law, and not numbers by a tolerance."""
+        return self.name in SAMPLED
+
+    @property
+    def unit(self) -> str:
+        """Of the error: what a finding has to stay below is in `TOLERANCE`."""
+        return UNITS[self.sampled]
+
     def covers(self, quantity: str) -> bool:
         """Whether this check judges that quantity: `jets` is one check for all terms."""
         return quantity == self.name or (self.name == "jets" and quantity.startswith("jets/"))
@@ -34,7 +47,7 @@ def checks() -> list[Check]:
     """All of them, in the order of a derivation.
 
     >>> [check.name for check in checks()][:3], len(checks())
-    (['jets', 'residual', 'jacobian'], 26)
+    (['jets', 'residual', 'jacobian'], 32)
     """
     found = []
     for name, about in QUANTITIES.items():
@@ -42,12 +55,15 @@ def checks() -> list[Check]:
             found += [Check(f"weights/{rule}", f"λ_k: {known.source}") for rule, known in RULES.items()]
         else:
             found.append(Check(name, about))
-    return found
+    return found + [Check(name, about) for name, about in SAMPLED.items()]
 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """One quantity of one case: `verdict` and the error in units of rounding of the scale; `why` there is no number."""
+    """One quantity of one case: `verdict`, the error in the unit of its check, and `why` there is none or what is off.
+
+    `chance` is the power of ten of a bound of the probability that a right estimator is so far off.
+    """
 
     case: Case
     quantity: str
@@ -55,10 +71,13 @@ class Finding:
     error: float = np.nan
     why: str = ""
     value: np.ndarray | None = None
+    chance: float = 0.0
 
 
 def judge(case: Case, quantity: str, answer: Answer, /) -> Finding:
     """The verdict on an answer: an error of at most 30 u · scale passes; worse in a case of lost digits only warns.
+
+    Samples pass if no statistic is farther from its law than chance allows (`estimators.py`).
 
     Of weights that do not exist, none must be given: no answer, an exception, infinities and negative numbers are all right.
 
@@ -73,9 +92,11 @@ def judge(case: Case, quantity: str, answer: Answer, /) -> Finding:
     if quantity in case.refused:
         given = value is not None and bool(np.all(np.isfinite(value)) and np.all(value > 0) and np.all(value < HUGE))
         return Finding(case, quantity, FAIL if given else PASS, 0.0, "gives weights where none exist" if given else "", value)
-    want = case.want[quantity]
     if value is None:
         return Finding(case, quantity, FAIL, np.inf, answer.why)
+    if quantity in SAMPLED:
+        return _judge_samples(case, quantity, value)
+    want = case.want[quantity]
     error = want.error(value)
     if error <= TOLERANCE:
         return Finding(case, quantity, PASS, error, value=value)
@@ -84,23 +105,22 @@ def judge(case: Case, quantity: str, answer: Answer, /) -> Finding:
         why = f"has the shape {value.shape}, not {want.mid.shape}"
     elif not np.all(np.isfinite(value)):
         why = "is not finite"
-    lost = error * UNIT < LOST and (set(case.flags) & set(ACCEPTABLE) or saturated(case))
+    lost = error * UNIT < LOST and set(case.flags) & set(ACCEPTABLE)
     return Finding(case, quantity, WARN if lost else FAIL, error, why, value)
 
 
-def saturated(case: Case, /) -> bool:
-    """Whether some neuron is where 1 - tanh², as automatic differentiation forms it, has lost digits."""
-    network = case.network
-    if network is None or network.activation.name != "tanh":
-        return False
-    for x in case.points.values():
-        a = network.normalize(x, xp=np)
-        for layer in network.layers(case.theta)[:-1]:
-            z = layer.scale * (a @ layer.W) + layer.b
-            if np.max(np.abs(z)) > SATURATED:
-                return True
-            a = np.tanh(z)
-    return False
+def _judge_samples(case: Case, quantity: str, value: np.ndarray) -> Finding:
+    shape = estimators.shape(quantity, case)
+    if value.shape != shape:
+        return Finding(case, quantity, FAIL, np.inf, f"has the shape {value.shape}, not {shape}")
+    if not np.all(np.isfinite(value)):
+        return Finding(case, quantity, FAIL, np.inf, "is not finite")
+    lin = linearized(RIGHT, case)
+    assert lin is not None  # the right rows are always there
+    off = estimators.worst(value, estimators.forms(quantity, lin), LAW[quantity.partition("/")[2]], estimators.PROBES)
+    if off.share <= 1:
+        return Finding(case, quantity, PASS, off.share, value=value)
+    return Finding(case, quantity, FAIL, off.share, str(off), value, off.chance)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +179,7 @@ class Examination:
 def examine(candidate: Candidate, cases: Iterable[Case], /, *, tell: Callable[[Case], None] = lambda case: None) -> Examination:
     """Every check of a candidate on these cases; `tell` is called before each. Cost: that of the candidate.
 
-    >>> from refntk.conformance.protocol import Engine
+    >>> from refntk.conformance import Engine
     >>> from refntk.vectors import read
     >>> examine(Engine("reference"), read(only="quadratic")).passed
     True
@@ -181,7 +201,7 @@ def selection(cases: Iterable[Case], /) -> list[Case]:
 
     >>> from refntk.vectors import read
     >>> len(selection(read(only="wave"))), len(list(read(only="wave")))
-    (21, 39)
+    (20, 39)
     """
     cases = sorted(cases, key=lambda case: case.theta.size * case.probes.shape[0])
     left = {feature for case in cases for feature in _features(case)}
@@ -191,7 +211,7 @@ def selection(cases: Iterable[Case], /) -> list[Case]:
         chosen[best.name] = best
         left.difference_update(_features(best))
     for problem in {case.problem.name for case in cases}:
-        own = [case for case in cases if case.problem.name == problem and case.network]
+        own = [c for c in cases if c.problem.name == problem and c.network and c.network.activation.name == "tanh"]
         middle = own[len(own) // 3 :: max(1, len(own) // (2 * EACH))][:EACH]
         chosen |= {case.name: case for case in middle}
     return sorted(chosen.values(), key=lambda case: case.name)
@@ -205,5 +225,5 @@ def _features(case: Case) -> Iterator[tuple[object, ...]]:
         yield ("depth", len(network.sizes))
         yield ("parametrization", network.parametrization, network.output_scale == 1)
     yield from (("flag", flag) for flag in case.flags)
-    yield from (("wanted", problem, quantity.partition("/")[0]) for quantity in case.want)
+    yield from (("wanted", problem, quantity.partition("/")[0]) for quantity in questions(case))
     yield from (("refused", quantity) for quantity in case.refused)

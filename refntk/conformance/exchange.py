@@ -17,10 +17,13 @@ from typing import Any
 
 from ..vectors.case import Case
 from ..vectors.encoding import describe_network, describe_problem
+from .estimators import asked as sampling
+from .estimators import sampled
 from .protocol import Answer, as_answer, questions
 
 MOST_BYTES = 2**25  # of one answer
 MOST_DEPTH = 6
+ADVICE = "; standard output is for answers alone: send what libraries print, when they are imported too, to standard error"
 
 
 def question(case: Case, /) -> str:
@@ -47,6 +50,7 @@ def question(case: Case, /) -> str:
         "probes": case.probes.tolist(),
         "dt": case.dt,
         "alpha": case.alpha,
+        "sampling": sampling(case) if sampled(case) else None,
     }
     return json.dumps(asked, allow_nan=False)
 
@@ -64,7 +68,7 @@ def results_of(line: bytes, /) -> tuple[str, Mapping[str, Any]]:
     try:
         found = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON ({error}): {line[:60]!r}"[:200]) from error
+        raise ValueError(f"no JSON ({error}): {line[:60]!r}"[:200] + ADVICE) from error
     if not isinstance(found, dict) or not isinstance(found.get("id"), str) or not isinstance(found.get("results"), dict):
         raise ValueError(f'not {{"id": ..., "results": {{...}}}}: {line[:60]!r}')
     return found["id"], found["results"]

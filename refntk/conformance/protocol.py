@@ -6,6 +6,12 @@ A candidate is any object with some of these functions, each of a `Case` (its in
     traces(case) (M,)              gradient(case) (p,)         jets(case, term)              weights(case, rule) (M,)
     products(case) (n, N)          products_forward(case)      products_central(case)        sketched_weights(case) (M,)
     trace_means(case) (M,)         trace_errors(case) (M,)     average_traces(case) (M,)     average_ntk(case) (n, n)
+    direction(case) (p,)
+
+and of the estimators that draw probes of their own, all samples at once, each the mean over so many probes:
+
+    sampled_traces(case, law, *, samples, probes, seed) (samples, M)     law: "normal", "rademacher" (Algorithm 2), "theorem_5"
+    sampled_ntk(case, law, *, samples, probes, seed) (samples, n, n)     law: "normal", "rademacher"
 
 What is not there is not judged. A function that raises `NotImplementedError` does not do this case, or this rule, and says so.
 Numbers for each of the M terms may come as `{term: number}`. What the quantities are stands in `data/vectors/schema.json`.
@@ -23,8 +29,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import InvalidInput, UnknownNameError
-from ..vectors import truth
 from ..vectors.case import Case
+from .estimators import SAMPLED, asked, sampled
 
 QUANTITIES = {  # in the order of a derivation: a mistake in one is inherited by those below
     "jets": "the derivatives of u that the operators of a term hold",
@@ -34,6 +40,7 @@ QUANTITIES = {  # in the order of a derivation: a mistake in one is inherited by
     "ntk": "K = J Jᵀ",
     "traces": "Tr K_kk of every term",
     "spectrum": "the eigenvalues of K, largest first",
+    "direction": "J⁺R = (JᵀJ)⁺JᵀR, the natural gradient",
     "weights": "λ_k by a published rule",
     "products": "K G for given probes G",
     "products_forward": "K G by forward differences with the step dt",
@@ -44,6 +51,7 @@ QUANTITIES = {  # in the order of a derivation: a mistake in one is inherited by
     "average_traces": "Algorithm 3's moving average of traces",
     "average_ntk": "Algorithm 3's moving average of K̂",
 }
+FUNCTIONS = (*QUANTITIES, *dict.fromkeys(name.partition("/")[0] for name in SAMPLED))
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,33 +78,13 @@ class Candidate(Protocol):
 
 
 def questions(case: Case, /) -> list[str]:
-    """The quantities that a case can judge: those it wants, and weights that must be refused."""
-    return [*case.want, *case.refused]
+    """The quantities that a case can judge: those it wants, weights that must be refused, and estimators."""
+    return [*case.want, *case.refused, *sampled(case)]
 
 
 def blank(case: Case, /) -> Case:
     """The case without what it wants."""
     return replace(case, want={}, refused=())
-
-
-@dataclass(frozen=True)
-class Engine:
-    """The package itself, by one of its engines."""
-
-    engine: str
-
-    @property
-    def name(self) -> str:
-        """Who answers."""
-        return f"refntk, engine {self.engine}"
-
-    def answers(self, case: Case, quantities: Iterable[str], /) -> Mapping[str, Answer]:
-        """All of them; a problem without a network has no other engine than the reference."""
-        if case.network is None and self.engine != "reference":
-            return {}
-        found, refused = truth.quantities(case, engine=self.engine)
-        why = "refused: no weight follows from these traces"
-        return {q: Answer(np.asarray(a)) for q, a in found.items()} | {q: Answer(None, why) for q in refused}
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +115,7 @@ class Functions:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                value = function(case, member) if member else function(case)
+                value = function(case, *([member] if member else []), **(asked(case) if quantity in SAMPLED else {}))
                 return as_answer(value, [term.name for term in case.problem.terms])
         except NotImplementedError as error:
             return Answer(None, str(error), offered=False)
@@ -176,6 +164,6 @@ def load(name: str, /) -> Functions:
             found = found()
         except Exception as error:
             raise InvalidInput("candidate", name, f"calling it without arguments raised {type(error).__name__}: {error}") from error
-    if not any(callable(getattr(found, family, None)) for family in QUANTITIES) and attribute:
-        raise InvalidInput("candidate", name, f"give it one of the functions {', '.join(QUANTITIES)}")
+    if not any(callable(getattr(found, family, None)) for family in FUNCTIONS) and attribute:
+        raise InvalidInput("candidate", name, f"give it one of the functions {', '.join(FUNCTIONS)}")
     return Functions(name, found)

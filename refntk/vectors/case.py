@@ -136,7 +136,7 @@ FLAGS: dict[str, tuple[str, str]] = {  # flag: the mistake it is there for, and 
     "ZeroResidual": ("Algorithm 2 divides by the residual.", "NaN, though K g is finite. Rules made of gradients have no weight."),
     "Saturation": (
         "tanh' is formed as 1 - tanh².",
-        "All relative accuracy is lost where tanh is ±1. Often harmless: the rest of K hides it.",
+        "Relative accuracy is lost where tanh nears ±1, ten bits at |z| = 4. Often harmless: the rest of K hides it.",
     ),
     "HugeWeights": ("Tolerances are absolute, or exp(x) overflows.", "Inf or NaN, or a right answer called wrong."),
     "TinyWeights": (

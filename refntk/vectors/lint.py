@@ -15,8 +15,9 @@ SLACK = 8.0  # rounding of the published floats and of the sums below, in units 
 def faults(case: Case, /) -> Iterator[str]:
     """What is wrong with a case: relations between its quantities that do not hold, or a flag that nobody explains.
 
-    Checked: K = Kᵀ = J Jᵀ, its diagonal in the traces, its eigenvalues ordered, none negative, their sum, K G, Jᵀ Λ R, and the
-    weights of every rule from K and R; errors in units of u times the scales of both sides. Cost: a few products of matrices.
+    Checked: K = Kᵀ = J Jᵀ, its diagonal in the traces, its eigenvalues ordered, none negative, their sum, K G, Jᵀ Λ R, the normal
+    equations Jᵀ(J d - R) = 0 of a direction d, and the weights of every rule from K and R; errors in units of u times the scales of
+    both sides. Cost: a few products of matrices.
     """
     want, n = case.want, case.want["residual"].mid.shape[0]
     K, R, diagonal = want["ntk"].mid, want["residual"].mid, np.diagonal(want["ntk"].mid)
@@ -48,6 +49,10 @@ def faults(case: Case, /) -> Iterator[str]:
             weights = np.repeat(case.loss_weights, [rows.stop - rows.start for rows in blocks.values()])
             size = np.abs(J).T @ (weights * want["residual"].scale) + want["gradient"].scale
             yield from off("gradient", J.T @ (weights * R), want["gradient"].mid, size)
+        if "direction" in want:
+            d = want["direction"].mid
+            size = np.abs(J).T @ (np.abs(J) @ np.abs(d) + np.abs(R)) * sum(J.shape)
+            yield from off("direction", J.T @ (J @ d - R), np.zeros(J.shape[1]), size)
     for name, rule in RULES.items():
         if f"weights/{name}" in want:
             known = want[f"weights/{name}"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import cycle
 from typing import Any
 
@@ -24,13 +24,13 @@ from .recipes import DIRECT_RECIPES, OPERATOR_RECIPES, OPERATORS, OUTPUTS, PARAM
 TWISTS = {
     "repeated": "RepeatedPoints",
     "zero": "ZeroResidual",
-    "saturated": "Saturation",
     "tiny": "TinyWeights",
     "huge": "HugeWeights",
 }
 BITS = 20
 DT, ALPHA = 2.0**-10, 0.25
-SATURATED, HUGE = 12.0, 2.0**20  # tanh' is 1.5e-10 at 12
+SHIFTED, HUGE = 12.0, 2.0**20  # tanh' is 1.5e-10 at 12
+SATURATED = 4.0  # tanh' is 1.3e-3 there: 1 - tanh² has lost ten bits
 LOSS_WEIGHTS = (1.5, 0.25, 3.0, 0.75, 6.0, 0.125)
 
 
@@ -74,18 +74,18 @@ def _case(name: str, problem: Problem, recipe: Recipe) -> Case:
     key = zlib.crc32(name.encode())
     points = _points(problem, recipe, key)
     network = _network(problem, recipe)
-    rows = {term.name: points[term.name].shape[0] * term.components for term in problem.terms}
-    n = sum(rows.values())
+    theta = _theta(problem, network, recipe, key)
+    n = sum(_rows(problem, points))
     first = "normal" if recipe.twist == "repeated" else "rademacher"  # signs could cancel exactly between equal rows
     G = np.concatenate([_cut(probes.draw(kind, n, 1, key=key, stream=s), BITS) for s, kind in ((2, first), (3, "normal"))], axis=1)
     quadrature = {term: np.arange(1.0, x.shape[0] + 1) / 8 for term, x in points.items()}
     return Case(
         name=name,
         comment=recipe.comment,
-        flags=tuple(_flags(problem, network, recipe, rows)),
+        flags=tuple(_flags(problem, network, recipe, theta, points)),
         problem=problem,
         network=network,
-        theta=_theta(problem, network, recipe, key),
+        theta=theta,
         points=points,
         scaling=recipe.scaling,
         quadrature=quadrature if recipe.scaling == "quadrature" else None,
@@ -116,7 +116,7 @@ def _theta(problem: Problem, network: MLP | None, recipe: Recipe, key: int) -> n
         factor = 0.0 if recipe.twist == "zero" else HUGE
         return network.flatten([*hidden, (W * factor, b * factor)]) + 0.0
     if recipe.twist == "saturated":
-        hidden[0] = (hidden[0][0], hidden[0][1] + np.copysign(SATURATED, hidden[0][1]))
+        hidden[0] = (hidden[0][0], hidden[0][1] + np.copysign(SHIFTED, hidden[0][1]))
     return network.flatten([*hidden, (W, b)])
 
 
@@ -127,6 +127,25 @@ def _points(problem: Problem, recipe: Recipe, key: int) -> dict[str, np.ndarray]
         x = term.domain.sample(count, rng=draws)  # type: ignore[arg-type]
         found[term.name] = np.concatenate([x, x]) if recipe.twist == "repeated" else x
     return found
+
+
+def _rows(problem: Problem, points: Mapping[str, np.ndarray]) -> list[int]:
+    """How many rows every term has."""
+    return [points[term.name].shape[0] * term.components for term in problem.terms]
+
+
+def saturates(problem: Problem, network: MLP | None, theta: np.ndarray, points: Mapping[str, np.ndarray]) -> bool:
+    """Whether some neuron is where 1 - tanh², as automatic differentiation forms it, has lost ten bits or more."""
+    if network is None or network.activation.name != "tanh":
+        return False
+    for term in problem.terms:
+        a = network.normalize(term.sites(points[term.name], xp=np), xp=np)
+        for layer in network.layers(theta)[:-1]:
+            z = layer.scale * (a @ layer.W) + layer.b
+            if np.max(np.abs(z)) > SATURATED:
+                return True
+            a = np.tanh(z)
+    return False
 
 
 class _Draws:
@@ -154,14 +173,16 @@ def _joins_sites(problem: Problem) -> bool:
     return any(term.sites is not Term.__dataclass_fields__["sites"].default for term in problem.terms)
 
 
-def _flags(problem: Problem, network: MLP | None, recipe: Recipe, rows: dict[str, int]) -> Iterator[str]:
-    """What the case is there to find, as far as its shape tells."""
-    hidden = recipe.hidden
+def _flags(
+    problem: Problem, network: MLP | None, recipe: Recipe, theta: np.ndarray, points: Mapping[str, np.ndarray]
+) -> Iterator[str]:
+    """What the case is there to find, as far as its inputs tell."""
+    hidden, rows = recipe.hidden, _rows(problem, points)
     if 1 in hidden:
         yield "OneNeuron"
     if 1 in recipe.counts:
         yield "OnePoint"
-    if len(set(rows.values())) > 1:
+    if len(set(rows)) > 1:
         yield "UnequalCounts"
     if len(hidden) > 1:
         yield "EqualWidths" if len(set(hidden)) == 1 else "UnequalWidths"
@@ -184,10 +205,11 @@ def _flags(problem: Problem, network: MLP | None, recipe: Recipe, rows: dict[str
         yield "OutputScale"
     if recipe.scaling != "sum":
         yield {"mean": "MeanScaling", "quadrature": "QuadratureScaling"}[recipe.scaling]
-    size = network.size if network is not None else getattr(problem, "size", 0)
-    if sum(rows.values()) > size:
+    if sum(rows) > theta.size:
         yield "MoreRowsThanParameters"
     if recipe.twist in TWISTS:
         yield TWISTS[recipe.twist]
     elif recipe.std > 8:
         yield "HugeWeights"
+    if saturates(problem, network, theta, points):
+        yield "Saturation"

@@ -198,7 +198,8 @@ def _check_shapes(case: Case) -> None:
     terms = case.problem.terms
     n = sum(case.points[term.name].shape[0] * term.components for term in terms)
     p, m, count = case.network.size if case.network else getattr(case.problem, "size", 0), len(terms), case.probes.shape[-1]
-    shapes = {"residual": (n,), "jacobian": (n, p), "ntk": (n, n), "traces": (m,), "spectrum": (n,), "gradient": (p,)}
+    shapes = {"residual": (n,), "jacobian": (n, p), "ntk": (n, n), "traces": (m,), "spectrum": (n,)}
+    shapes |= {"gradient": (p,), "direction": (p,)}
     shapes |= dict.fromkeys(("products", "products_forward", "products_central"), (n, count))
     shapes |= dict.fromkeys(("trace_means", "trace_errors", "average_traces", "sketched_weights"), (m,)) | {"average_ntk": (n, n)}
     got = {name: want.mid.shape for name, want in case.want.items()} | {"θ": case.theta.shape, "probes": case.probes.shape}

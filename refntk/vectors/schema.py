@@ -10,9 +10,21 @@ from collections.abc import Mapping
 from typing import Any
 
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool, "null": type(None)}
-WORDS = {"$schema", "$id", "$defs", "$ref", "title", "description", "type", "enum", "const", "pattern", "anyOf", "required"} | {
-    *("properties", "patternProperties", "additionalProperties", "items", "minItems", "maxItems", "maxLength", "maxProperties")
-}
+WORDS = {
+    "$schema",
+    "$id",
+    "$comment",
+    "$defs",
+    "$ref",
+    "title",
+    "description",
+    "type",
+    "enum",
+    "const",
+    "pattern",
+    "anyOf",
+    "required",
+} | {*("properties", "patternProperties", "additionalProperties", "items", "minItems", "maxItems", "maxLength", "maxProperties")}
 
 
 def validate(value: Any, schema: Mapping[str, Any], /, root: Mapping[str, Any] | None = None, at: str = "$") -> None:

@@ -20,12 +20,15 @@ from ..estimation.average import average, moving_average
 from ..estimation.probes import rademacher
 from ..kernel.linearization import linearize
 from ..kernel.ntk import ntk, ntk_spectrum, ntk_traces
+from ..kernel.operator import Linearization
 from ..kernel.residual import Patch
+from ..natural import engd
 from ..problems.base import DirectProblem, Term
 from ..weights import RULES, trace_ratio
 from .case import Case, Want
 
 JACOBIAN_MOST, GRADIENT_MOST, AVERAGE_MOST = 200, 120, 8  # entries, parameters, rows: beyond, a quantity is left out
+CONDITION_MOST = 2.0**30  # of K or of JᵀJ: beyond, double precision leaves a direction six digits or fewer
 SAMPLES, SHIFT, SCALE_BITS, MOST_BITS = 4, 2.0**-40, 192, 3072  # of the inputs' perturbations, from which scales follow
 
 
@@ -35,22 +38,20 @@ def derivatives(term: Term) -> list[tuple[int, ...]]:
 
 
 def quantities(
-    case: Case, /, *, engine: str = "reference", convert: Callable[[np.ndarray], Array] = lambda array: array
+    case: Case, /, *, engine: str = "reference", convert: Callable[[np.ndarray], Array] | None = None
 ) -> tuple[dict[str, Array], tuple[str, ...]]:
     """`({quantity: array}, names of the weights that do not exist)`. `convert` makes arrays of another library of the inputs.
 
     The names: `residual`, `jets/<term>` (derivatives, sites, points, outputs), `jacobian`, `ntk`, `traces`, `spectrum` (largest
     first), `gradient` Jᵀ Λ R, `weights/<rule>` (terms,); for the probes G `products` K G, `products_forward` and `products_central`
     with the step dt; and of the forward ones `trace_means`, `trace_errors` (standard errors), `sketched_weights`, and Algorithm
-    3 with the first column as start and the others as samples, `average_ntk` and `average_traces`.
+    3 with the first column as start and the others as samples, `average_ntk` and `average_traces`. Without `convert` there is
+    `direction` J⁺R as well, by ENGD: its eigenvectors are nothing that balls have.
     """
-    theta, probes = convert(case.theta), convert(case.probes)
-    points = {name: convert(x) for name, x in case.points.items()}
-    options: dict[str, Any] = {"scaling": case.scaling, "engine": engine}
-    if case.quadrature is not None:
-        options["quadrature"] = {name: convert(w) for name, w in case.quadrature.items()}
+    made = convert or (lambda array: array)
+    theta, probes = made(case.theta), made(case.probes)
+    points, options, lin = _linearized(case, engine, made)
     xp = arrays.namespace(theta)
-    lin = linearize(case.problem, case.network, theta, points, **options)
     R, K, traces = lin.residual, ntk(lin), ntk_traces(lin)
     n, p = lin.shape
     found: dict[str, Array] = {"residual": R, "ntk": K, "traces": _vector(traces, xp), "spectrum": ntk_spectrum(lin)}
@@ -60,7 +61,9 @@ def quantities(
         found["jacobian"] = lin.jacobian.dense()
     if p <= GRADIENT_MOST:
         rows = [block.stop - block.start for block in lin.blocks.values()]
-        found["gradient"] = lin.jacobian.T @ (convert(np.repeat(case.loss_weights, rows)) * R)
+        found["gradient"] = lin.jacobian.T @ (made(np.repeat(case.loss_weights, rows)) * R)
+        if convert is None:
+            found["direction"] = engd(lin).vector
     refused = []
 
     def weigh(name: str, rule: Callable[[], Mapping[str, Any]]) -> None:
@@ -96,6 +99,17 @@ def quantities(
     return found, tuple(refused)
 
 
+def _linearized(
+    case: Case, engine: str, convert: Callable[[np.ndarray], Array]
+) -> tuple[dict[str, Array], dict[str, Any], Linearization]:
+    """The points, the options and the linearization of a case."""
+    points = {name: convert(x) for name, x in case.points.items()}
+    options: dict[str, Any] = {"scaling": case.scaling, "engine": engine}
+    if case.quadrature is not None:
+        options["quadrature"] = {name: convert(w) for name, w in case.quadrature.items()}
+    return points, options, linearize(case.problem, case.network, convert(case.theta), points, **options)
+
+
 def _vector(values: Mapping[str, Any], xp: Namespace) -> Array:
     """`{term: number}` as an array (terms,)."""
     return xp.stack([xp.asarray(value) for value in values.values()])
@@ -126,10 +140,33 @@ def certified(case: Case) -> Case:
     if np.any(np.abs(found["trace_means"].mid) < 2.0**-30 * scale["trace_means"]):  # in floats, even their signs are chance
         found.pop("sketched_weights", None)
         refused = tuple(name for name in refused if name != "sketched_weights")
+    smallest = found["spectrum"].mid[min(found["ntk"].mid.shape[0], case.theta.size) - 1]
+    if case.theta.size <= GRADIENT_MOST and smallest * CONDITION_MOST > scale["spectrum"][0]:
+        found |= balls.certify(lambda: {"direction": _regular_direction(case)})
+        scale["direction"] = _direction_scale(found["direction"].mid, scale, smallest)
     want = {name: Want(e.mid, e.lower, e.upper, np.broadcast_to(scale[name], e.mid.shape)) for name, e in found.items()}
     signs = {"NegativeKernelEntry": np.any(want["ntk"].upper < 0), "NegativeSample": np.any(want["trace_means"].upper < 0)}
     flags = (*case.flags, *(flag for flag, holds in signs.items() if holds))
     return replace(case, want=want, refused=refused, flags=flags)
+
+
+def _regular_direction(case: Case) -> Array:
+    """J⁺R in balls, where K, or for more rows than parameters G = JᵀJ, is regular: `JᵀK⁻¹R` or `G⁻¹JᵀR`."""
+    from .. import balls
+
+    _, _, lin = _linearized(case, "reference", balls.exact)
+    xp, J, R = arrays.namespace(lin.residual), lin.jacobian.dense(), lin.residual
+    return J.T @ xp.linalg.solve(ntk(lin), R) if lin.shape[0] <= lin.shape[1] else xp.linalg.solve(J.T @ J, J.T @ R)
+
+
+def _direction_scale(d: np.ndarray, scale: Mapping[str, np.ndarray], smallest: float) -> np.ndarray:
+    """What K, J and R, each off by a unit of its scale, make of a direction: the condition of K times |d|, and R's share.
+
+    `δ(JᵀK⁻¹R) = δJᵀ K⁻¹R - JᵀK⁻¹ δK K⁻¹R + JᵀK⁻¹ δR`, in norms with ‖J⁺‖ = λ^(-1/2), λ the smallest eigenvalue that is not 0.
+    """
+    K, J = scale["spectrum"][0], np.sqrt(np.trace(scale["ntk"]))
+    size = (1 + K / smallest) * np.linalg.norm(d) + J * np.linalg.norm(scale["residual"]) / smallest
+    return _rounded_up(np.full(d.shape, size))
 
 
 def scales(case: Case) -> dict[str, np.ndarray]:

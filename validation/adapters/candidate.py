@@ -59,6 +59,10 @@ class Candidate:
         weights = np.repeat(case.loss_weights, [rows.stop - rows.start for rows in self.rows(case)])
         return self.J(case).T @ (weights * self.residual(case))
 
+    def direction(self, case):
+        """The shortest d that solves J d = R, or comes nearest."""
+        return np.linalg.lstsq(self.J(case), self.residual(case), rcond=None)[0]
+
     def ntk(self, case):
         return self.K(case)
 
@@ -133,6 +137,28 @@ class Candidate:
         for K in columns[1:]:
             found = (1 - case.alpha) * found + case.alpha * K
         return found
+
+    # The same with probes of its own: many samples at once, each the mean over some probes
+
+    def draw(self, law, shape, rng):
+        return rng.standard_normal(shape) if law == "normal" else rng.choice([-1.0, 1.0], shape)
+
+    def sampled_traces(self, case, law, *, samples, probes, seed):
+        J, rng = self.J(case), np.random.default_rng(seed)
+        if law == "theorem_5":
+            products = (J @ self.draw("normal", (J.shape[1], samples * probes), rng)) ** 2
+        else:
+            g = self.draw(law, (J.shape[0], samples * probes), rng)
+            products = g * (J @ (J.T @ g))
+        traces = np.stack([products[rows].sum(axis=0) for rows in self.rows(case)])
+        return traces.reshape(-1, samples, probes).mean(axis=2).T
+
+    def sampled_ntk(self, case, law, *, samples, probes, seed):
+        J = self.J(case)
+        g = self.draw(law, (J.shape[0], samples * probes), np.random.default_rng(seed))
+        Z, G = (side.reshape(-1, samples, probes).transpose(1, 0, 2) for side in (J @ (J.T @ g), g))
+        K = Z @ G.transpose(0, 2, 1) / probes
+        return (K + K.transpose(0, 2, 1)) / 2
 
 
 def trace(J, r, g):

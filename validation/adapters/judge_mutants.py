@@ -1,63 +1,75 @@
-"""Two right candidates pass, every mutant is rejected, and most are named: `python judge_mutants.py [mutants.json]`."""
+"""Two right candidates pass, all their mutants are rejected, and most are named: `python judge_mutants.py torch [mutants.json]`."""
 
 import json
 import sys
 import time
-from typing import ClassVar
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from mutants import MUTANTS, mutant
-from with_torch import Torch
 
 from refntk.conformance import Functions, diagnose, examine
 from refntk.vectors import read
 
 COMMENTS = (
     "two neurons",
+    "one point a term",
     "unequal numbers of points",
-    "two hidden layers",
-    "two hidden layers, the second wider",
     "equal widths: a transposed W goes unnoticed",
     "rows divided by √n",
     "rows times roots of quadrature weights",
     "last layer times N^(-1/2), N = 16",
     "NTK parametrisation",
 )
-PAIRS = (("wave", "qtensor"), ("poisson1d", "wave"), ("qtensor", "poisson1d"))  # one alone cannot tell 2 outputs from a factor 2
+PAIRS = {  # of problems: one alone cannot tell 2 outputs from a factor 2
+    "torch": (("wave", "qtensor"), ("poisson1d", "wave")),
+    "jax": (("wave", "qtensor"),),  # compiling takes its time
+}
 
 
-class Kept(Torch):
-    """What is right is computed once for all mutants: R, J and jets are kept, unless something below them is changed."""
+@cache
+def kept(library):
+    """The right candidate of a library, which remembers: R, J, jets are computed anew only if something below them is changed."""
+    if library == "torch":
+        from with_torch import Torch as Right
+    else:
+        from with_jax import Jax as Right
 
-    answers: ClassVar = {}
+    class Kept(Right):
+        answers = {}  # noqa: RUF012 - for all mutants
 
-    def kept(self, method, key, compute):
-        below = {"unflatten", "equations", "D", "normalized", "factors", "u"} & set(vars(type(self)))
-        if below:
-            key = (type(self), *key)
-        if (method, *key) not in self.answers:
-            self.answers[method, *key] = compute()
-        return self.answers[method, *key]
+        def kept(self, method, key, compute):
+            below = {"unflatten", "equations", "D", "normalized", "factors", "u"} & set(vars(type(self)))
+            key = (type(self) if below else Right, method, *key)
+            if key not in self.answers:
+                self.answers[key] = compute()
+            return self.answers[key]
 
-    def raw_jacobian(self, case):
-        return self.kept("J", (case.name,), lambda: super(Kept, self).raw_jacobian(case))
+        def raw_jacobian(self, case):
+            return self.kept("J", (case.name,), lambda: super(Kept, self).raw_jacobian(case))
 
-    def residual_at(self, case, theta):
-        return self.kept("R", (case.name, theta.tobytes()), lambda: super(Kept, self).residual_at(case, theta))
+        def residual_at(self, case, theta):
+            return self.kept("R", (case.name, theta.tobytes()), lambda: super(Kept, self).residual_at(case, theta))
 
-    def derivatives(self, case, term):
-        return self.kept("jets", (case.name, term), lambda: super(Kept, self).derivatives(case, term))
+        def derivatives(self, case, term):
+            if library == "jax":
+                raise NotImplementedError  # compiling them takes longer than all the rest
+            return self.kept("jets", (case.name, term), lambda: super(Kept, self).derivatives(case, term))
+
+    return Kept
 
 
+@cache
 def cases(problems):
     """The small cases of some problems."""
     return [case for name in problems for case in read(only=name) if case.comment in COMMENTS]
 
 
-def judge(name, found):
+def judge(name, found, library="torch"):
     """Whether a mutant is rejected on these cases and what it is called; `named` if its own mistake is said of a failing check."""
     mistake, _ = MUTANTS[name]
-    examination = examine(Functions(name, mutant(name, Kept)()), found)
+    examination = examine(Functions(name, mutant(name, kept(library))()), found)
     said = diagnose(examination)
     names = [d for d in said if mistake in d.mistakes]
     best = names[0] if names else next((d for d in said if d.words), said[0] if said else None)
@@ -72,28 +84,9 @@ def judge(name, found):
     }
 
 
-def main(path="mutants.json"):
-    start, rows = time.perf_counter(), []
-    for problem, found in ((" and ".join(pair), cases(pair)) for pair in PAIRS):
-        right = examine(Functions("torch", Kept()), found)
-        print(problem, "right" if right.passed else "FALSE ALARM", flush=True)
-        for name in MUTANTS:
-            row = {"problems": problem, **judge(name, found)}
-            if not row["rejected"] and same(name, found):
-                continue  # not a mistake here: one output has no mean over outputs
-            rows.append(row)
-            called = "named" if row["named"] else f"NOT NAMED: {row['said']}"
-            print(problem, name, "rejected" if row["rejected"] else "MISSED", called, flush=True)
-    rejected, named = sum(row["rejected"] for row in rows), sum(row["named"] for row in rows)
-    summary = {"mutants": len(rows), "rejected": rejected, "named": named, "seconds": round(time.perf_counter() - start, 1)}
-    print(summary)
-    with open(path, "w") as file:
-        json.dump({"schema": "refntk mutants 1", **summary, "rows": rows}, file, indent=1, ensure_ascii=False)
-
-
-def same(name, found):
-    """Whether the mutant gives what the right candidate gives, bit for bit."""
-    wrong, right = mutant(name, Kept)(), Kept()
+def same(name, found, library):
+    """Whether the mutant gives what the right candidate gives, bit for bit: no mistake on these cases."""
+    wrong, right = mutant(name, kept(library))(), kept(library)()
     for case in found:
         for quantity in case.want:
             family, _, member = quantity.partition("/")
@@ -104,6 +97,27 @@ def same(name, found):
             except NotImplementedError:
                 pass
     return True
+
+
+def main(library, path="mutants.json"):
+    start, rows = time.perf_counter(), []
+    for pair in PAIRS[library]:
+        problems, found = " and ".join(pair), cases(pair)
+        right = examine(Functions(library, kept(library)()), found)
+        print(library, problems, "right" if right.passed else "FALSE ALARM", flush=True)
+        for name in MUTANTS:
+            row = {"problems": problems, **judge(name, found, library)}
+            if not row["rejected"] and same(name, found, library):
+                continue  # one output has no mean over outputs
+            rows.append(row)
+            called = "named" if row["named"] else f"NOT NAMED: {row['said']}"
+            print(library, problems, name, "rejected" if row["rejected"] else "MISSED", called, flush=True)
+    rejected, named = sum(row["rejected"] for row in rows), sum(row["named"] for row in rows)
+    summary = {"mutants": len(rows), "rejected": rejected, "named": named, "seconds": round(time.perf_counter() - start, 1)}
+    print(summary)
+    written = json.loads(Path(path).read_text())["candidates"] if Path(path).exists() else {}
+    document = {"schema": "refntk mutants 2", "candidates": written | {library: {**summary, "rows": rows}}}
+    Path(path).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

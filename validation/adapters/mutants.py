@@ -139,6 +139,12 @@ def unchained(self, right, network, theta):
     return lambda x, *along: float(np.prod([scale[i] for i in along])) * D(x, *along)
 
 
+def flat(self, right, network, theta):
+    """Without σ'' z_x² every second derivative of a network vanishes, for those of its inputs do."""
+    D = right(network, theta)
+    return lambda x, *along: D(x, *along) if len(along) < 2 else 0 * D(x)
+
+
 def folded(self, right, case):
     s = np.concatenate(
         [
@@ -162,6 +168,57 @@ def average(start, old, new):
 
 def ratio(s):
     return s.sum() / s
+
+
+def filtered(inverse):
+    """A direction by another inverse of the eigenvalues of K, largest first."""
+
+    def direction(self, right, case):
+        U, s, Vh = np.linalg.svd(self.J(case), full_matrices=False)
+        return Vh.T @ (inverse(s**2) * s * (U.T @ self.residual(case)))
+
+    return direction
+
+
+def conjugate_gradients(steps):
+    """A direction from (JᵀJ) d = Jᵀ R, stopped early."""
+
+    def direction(self, right, case):
+        J = self.J(case)
+        r = J.T @ self.residual(case)
+        d, p = 0 * r, r
+        for _ in range(steps):
+            Ap = J.T @ (J @ p)
+            step = r @ r / (p @ Ap)
+            d, new = d + step * p, r - step * Ap
+            r, p = new, new + (new @ new) / (r @ r) * p
+        return d
+
+    return direction
+
+
+def least_squares_on_the_square(self, right, case):
+    """As Müller & Zeinhofer's code solves, in the precision that JAX has by default."""
+    J = self.J(case)
+    return np.linalg.lstsq(J.T @ J, J.T @ self.residual(case), rcond=np.finfo(np.float32).eps * J.shape[1])[0]
+
+
+def of_samples(change):
+    """Samples after another step; `change(self, samples, case, law)`."""
+    return lambda self, right, case, law: change(self, right(case, law), case, law)
+
+
+def drawn(change):
+    """Other probes."""
+    return {"draw": lambda self, right, law, shape, rng: change(right(law, shape, rng), law, rng)}
+
+
+def one_sided(self, right, case, law):
+    J = self.J(case)
+    n, (samples, probes) = len(J), (4096, 3)
+    g = self.draw(law, (n, samples * probes), np.random.default_rng(7))
+    Z, G = (side.reshape(n, samples, probes).transpose(1, 0, 2) for side in (J @ (J.T @ g), g))
+    return Z @ G.transpose(0, 2, 1) / probes
 
 
 def accumulate(case_rows, J):
@@ -302,10 +359,46 @@ MUTANTS = {
     "ntk: JᵀJ": (21, {"ntk": lambda self, right, case: self.J(case).T @ self.J(case)}),
     "jacobian: Jᵀ": (21, {"jacobian": lambda self, right, case: right(case).T}),
     "spectrum: eig": (20, {"spectrum": lambda self, right, case: np.real(np.linalg.eig(self.K(case))[0])}),
+    "direction: small eigenvalues cut off": (22, {"direction": filtered(lambda x: np.where(x > 1e-2 * x[0], 1 / x, 0))}),
+    "direction: a shift that stays": (22, {"direction": filtered(lambda x: 1 / (x + 1e-3))}),
+    "direction: a shift of the trace": (22, {"direction": filtered(lambda x: 1 / (x + 1e-6 * x.sum()))}),
+    "direction: conjugate gradients stop": (22, {"direction": conjugate_gradients(3)}),
+    "direction: lstsq on the squared system": (22, {"direction": least_squares_on_the_square}),
+    "direction: factor ½": (15, {"direction": factor(0.5)}),
+    "direction: without the residuals": (
+        3,
+        {"direction": lambda self, right, case: np.linalg.lstsq(self.J(case), np.ones(len(self.J(case))), rcond=None)[0]},
+    ),
+    "samples: ½ missing": (15, {"sampled_ntk": of_samples(lambda self, x, case, law: 2 * x)}),
+    "samples: sum over probes": (
+        10,
+        {
+            "sampled_traces": of_samples(lambda self, x, case, law: 3 * x),
+            "sampled_ntk": of_samples(lambda self, x, case, law: 3 * x),
+        },
+    ),
+    "samples: g of variance 1.5": (34, drawn(lambda g, law, rng: 1.5**0.5 * g)),
+    "samples: uniform probes": (34, drawn(lambda g, law, rng: rng.uniform(-1, 1, g.shape) if law == "normal" else g)),
+    "samples: signs for normal probes": (34, drawn(lambda g, law, rng: np.sign(g))),
+    "samples: biased": (
+        36,
+        {"sampled_traces": of_samples(lambda self, x, case, law: x + 0.25 * self.traces(case))},
+    ),
+    "samples: the same probes again": (35, {"sampled_traces": of_samples(lambda self, x, case, law: np.tile(x[:64], (64, 1)))}),
+    "samples: one probe for three": (
+        35,
+        drawn(lambda g, law, rng: np.repeat(g[:, ::3], 3, axis=1)),
+    ),
+    "samples: a walk": (
+        35,
+        {"sampled_traces": of_samples(lambda self, x, case, law: (x + np.roll(x, 1, axis=0)) / 2)},
+    ),
+    "samples: z gᵀ": (33, {"sampled_ntk": one_sided}),
     "W as (out, in)": (23, {"unflatten": transposed}),
     "biases before W": (23, {"unflatten": biases_first}),
     "all W before all b": (23, {"unflatten": weights_first}),
     "columns of J as (out, in)": (23, {"raw_jacobian": column_order}),
+    "second derivatives without σ'' z_x²": (25, {"D": flat}),
     "biases left out": (
         24,
         {
@@ -332,6 +425,6 @@ def mutant(name, of):
 
     def replaced(method, replacement):
         inherited = getattr(of, method)
-        return lambda self, *a: replacement(self, lambda *b: inherited(self, *b), *a)
+        return lambda self, *a, **k: replacement(self, lambda *b: inherited(self, *b, **k), *a)
 
     return type("Mutant", (of,), {method: replaced(method, replacement) for method, replacement in methods.items()})

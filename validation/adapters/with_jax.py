@@ -3,7 +3,6 @@
 `refntk check with_jax:Jax` in this folder.
 """
 
-from functools import lru_cache
 from itertools import pairwise
 
 import jax
@@ -23,67 +22,70 @@ ACTIVATIONS = {
 }
 
 
-def u(network, theta, x):
-    a = (x - jnp.array(network.shift)) / jnp.array(network.scale)
-    *hidden, last = zip(pairwise(network.sizes), network.scales)
-    for i, ((m, n), s) in enumerate([*hidden, last]):
-        W, theta = theta[: m * n].reshape(m, n), theta[m * n :]
-        a = s * (a @ W) + theta[:n]
-        theta = theta[n:]
-        if i < len(hidden):
-            a = ACTIVATIONS[network.activation.name](a)
-    return a
-
-
-def derivative(f, x, *along):
-    if not along:
-        return f(x)
-    direction = jnp.eye(x.shape[0])[along[0]]
-    return jax.jvp(lambda y: derivative(f, y, *along[1:]), (x,), (direction,))[1]
-
-
-@lru_cache(maxsize=4)
-def compiled(case):
-    """`R(θ)` and `J(θ)` of a case."""
-    rows = equations(case.problem, jnp)
-
-    def residual(theta):
-        def D(x, *along):
-            return derivative(lambda y: u(case.network, theta, y), x, *along)
-
-        found = [jax.vmap(lambda x, row=row: row(D, x).reshape(-1))(case.points[name]).reshape(-1) for name, row in rows.items()]
-        return jnp.concatenate(found)
-
-    J = jax.jit(jax.jacfwd(residual))(case.theta)
-    return jax.jit(residual), np.asarray(J)
-
-
 class Jax(Candidate):
     def __init__(self):
-        self.case = None, None
+        self.last = None, None  # the case that is compiled
+
+    def unflatten(self, network, theta):
+        for m, n in pairwise(network.sizes):
+            W, b, theta = jnp.split(theta, [m * n, (m + 1) * n])
+            yield W.reshape(m, n), b
+
+    def factors(self, network):
+        return list(network.scales)
+
+    def normalized(self, network, x):
+        return (x - jnp.array(network.shift)) / jnp.array(network.scale)
+
+    def u(self, network, theta, x):
+        a = self.normalized(network, x)
+        *hidden, (W, b, s) = [(W, b, s) for (W, b), s in zip(self.unflatten(network, theta), self.factors(network))]
+        for V, c, t in hidden:
+            a = ACTIVATIONS[network.activation.name](t * (a @ V) + c)
+        return s * (a @ W) + b
+
+    def D(self, network, theta):
+        def derivative(x, *along):
+            if not along:
+                return self.u(network, theta, x)
+            direction = jnp.eye(x.shape[0])[along[0]]
+            return jax.jvp(lambda y: derivative(y, *along[1:]), (x,), (direction,))[1]
+
+        return derivative
+
+    def equations(self, problem):
+        return equations(problem, jnp)
 
     def compiled(self, case):
-        """By name: the same case comes again as another object."""
+        """`θ → (R, J)`, kept by name: the same case comes again as another object."""
         if case.network is None:
             raise NotImplementedError("this candidate knows networks only")
-        if self.case[0] != case.name:
-            self.case = case.name, compiled(case)
-        return self.case[1]
+        if self.last[0] != case.name:
+            rows = self.equations(case.problem)
+
+            def residual(theta):
+                D = self.D(case.network, theta)
+                return jnp.concatenate(
+                    [
+                        jax.vmap(lambda x, row=row: row(D, x).reshape(-1))(case.points[name]).reshape(-1)
+                        for name, row in rows.items()
+                    ]
+                )
+
+            self.last = case.name, jax.jit(lambda theta: (residual(theta), jax.jacfwd(residual)(theta)))
+        return self.last[1]
 
     def residual_at(self, case, theta):
-        return np.asarray(self.compiled(case)[0](theta))
+        return np.asarray(self.compiled(case)(theta)[0])
 
     def raw_jacobian(self, case):
-        return self.compiled(case)[1]
+        return np.asarray(self.compiled(case)(case.theta)[1])
 
     def derivatives(self, case, name):
         if case.network is None:
             raise NotImplementedError
         term = next(t for t in case.problem.terms if t.name == name)
         wanted = sorted({exponents for operator in term.operators for exponents, _ in operator.terms})
-        x = jnp.asarray(term.sites(case.points[name], xp=np))
-
-        def at(y):
-            return jnp.stack([derivative(lambda z: u(case.network, jnp.asarray(case.theta), z), y, *axes(e)) for e in wanted])
-
-        return np.moveaxis(np.asarray(jax.jit(jax.vmap(jax.vmap(at)))(x)), 2, 0)
+        D = self.D(case.network, jnp.asarray(case.theta))
+        at = jax.jit(jax.vmap(jax.vmap(lambda y: jnp.stack([D(y, *axes(e)) for e in wanted]))))
+        return np.moveaxis(np.asarray(at(jnp.asarray(term.sites(case.points[name], xp=np)))), 2, 0)

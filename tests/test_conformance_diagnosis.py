@@ -1,0 +1,109 @@
+"""What a diagnosis rests on: a list of mistakes that can all be computed, and a chance that is a bound."""
+
+import numpy as np
+import pytest
+
+from refntk.conformance import MISTAKES, Functions, chance, diagnose, examine
+from refntk.conformance.diagnosis import PRECISIONS
+from refntk.conformance.laws import LAWS
+from refntk.conformance.protocol import QUANTITIES
+from refntk.conformance.readings import FACTORS, readings
+from refntk.conformance.variants import RIGHT, VARIANTS, linearized
+from refntk.vectors import read
+from refntk.vectors.case import UNIT
+from refntk.weights import RULES
+
+NAMES = [*(q for q in QUANTITIES if q not in ("weights", "jets")), *(f"weights/{rule}" for rule in RULES)]
+
+
+def test_every_mistake_can_be_named():
+    computed = [*VARIANTS, *FACTORS, *LAWS, *(reading for name in NAMES for reading in readings(name))]
+    numbers = {part.mistake for part in computed} | {m for *_, mistakes in PRECISIONS for m in mistakes}
+    assert numbers - {0} | {36} == set(MISTAKES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_first_reading_is_right(name):
+    cases = [case for case in read(only="wave") if name in case.want and case.theta.size < 60]
+    off = {}
+    for case in cases:
+        right, *_ = readings(name)
+        off[case.name] = case.want[name].error(right.make(linearized(RIGHT, case))) * UNIT
+    assert cases
+    assert {case: error for case, error in off.items() if error > 1e-9} == {}
+
+
+# Solvers
+
+
+def direction(solve):
+    class Solver:
+        def direction(self, case):
+            lin = linearized(RIGHT, case)
+            return solve(lin.J, lin.R)
+
+    return Functions("solver", Solver())
+
+
+def normal_equations(J, R, rcond):
+    return np.linalg.lstsq(J.T @ J, J.T @ R, rcond=rcond)[0]
+
+
+SOLVERS = {
+    "the squared system, cut at 1e-2": (22, lambda J, R: normal_equations(J, R, 1e-2)),
+    "a shift of 1e-4": (22, lambda J, R: J.T @ np.linalg.solve(J @ J.T + 1e-4 * np.eye(len(J)), R)),
+    "a shift of 1e-6 of the trace": (22, lambda J, R: J.T @ np.linalg.solve(J @ J.T + 1e-6 * np.sum(J**2) * np.eye(len(J)), R)),
+    "a factor 2": (15, lambda J, R: 2 * np.linalg.lstsq(J, R, rcond=None)[0]),
+}
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_solvers_that_lose_something_are_named(name):
+    mistake, solve = SOLVERS[name]
+    (said,) = diagnose(examine(direction(solve), [case for case in read(only="wave") if case.theta.size < 100]))
+    assert mistake in said.mistakes, str(said)
+    assert said.chance < -6
+
+
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda J, R: np.linalg.lstsq(J, R, rcond=None)[0],
+        lambda J, R: J.T @ (np.linalg.pinv(J @ J.T, rcond=1e-13) @ R),
+        lambda J, R: normal_equations(J, R, 1e-14),
+    ],
+)
+def test_every_honest_solver_passes(solve):
+    """J itself, K, and the squared system: the condition in the scale is what separates them."""
+    assert examine(direction(solve), [case for case in read(only="wave") if "direction" in case.want]).passed
+
+
+# Chance
+
+
+def test_a_constant_factor_is_one_lucky_guess():
+    right = np.arange(1.0, 50.0)
+    assert chance.different(chance.ratios(2 * right, right)) == 1
+    assert chance.different(chance.ratios(np.sqrt(right), right)) == 48  # √1 is right
+    assert chance.different(chance.ratios(right, right)) == 0
+
+
+@pytest.mark.parametrize(("evidence", "tried", "error"), [(1, 1, 0.01), (1, 20, 0.002), (2, 20, 0.05), (3, 5, 0.2)])
+def test_the_bound_of_the_chance_holds(evidence, tried, error):
+    """Wrong numbers as dense about a prediction as the bound allows, 20,000 times: as many agree by accident as it says, or fewer.
+
+    A count above its bound by five standard deviations would be a false alarm of 3e-7.
+    """
+    rng = np.random.default_rng(20261121)
+    times, predictions = 20_000, 1 + np.arange(tried) * 4 * error  # of which one may be right
+    wrong = predictions[rng.integers(tried, size=(times, 1))] + rng.uniform(-0.5, 0.5, (times, evidence))
+    off = np.abs(wrong[:, None, :] - predictions[None, :, None]).max(axis=2)  # (times, tried)
+    allowed = 10 ** chance.bound(evidence, error, tried)
+    found = np.sum(off.min(axis=1) <= error)
+    assert found <= times * allowed + 5 * np.sqrt(times * allowed)
+    assert found > 0
+
+
+def test_nothing_below_a_floor_is_claimed():
+    assert chance.bound(1000, 0.0, 1) == chance.LEAST
+    assert chance.bound(0, 0.0, 1) == 0.0
