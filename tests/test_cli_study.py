@@ -100,7 +100,8 @@ def smoke(out: Path, *more: str) -> int:
     return main(["study", "means", "--scale=smoke", "--quiet", f"--out={out}", *more])
 
 
-FIGURES = ["all.png", "all.svg", "squares.png", "squares.svg"]
+FIGURES = ["all.png", "squares.png"]
+TOLD = ["report.html", "figures/squares.png", "figures/all.png"]
 FILES = ["cells", "claims.json", "environment.json", "figures", "report.html", "result.npz", "study.json"]
 
 
@@ -119,17 +120,58 @@ def test_a_study_leaves_numbers_figures_and_a_report(
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == FIGURES
     out, err = capsys.readouterr()
     assert err == ""
-    wanted = ("Does the mean of n signs fall", "n times the mean square", "[0.3, 3]", "2 of 2 claims hold", "figures/all.{svg,png}")
+    wanted = ("Does the mean of n signs fall", "n times the mean square", "[0.3, 3]", "2 of 2 claims hold")
     assert [text for text in wanted if text not in out] == []
-    assert json.loads((tmp_path / "environment.json").read_text())["conducted"]["cells"] == 9
+    assert told(out) == ["result.npz", "claims.json", "environment.json", *TOLD]
+    conducted = json.loads((tmp_path / "environment.json").read_text())["conducted"]
+    assert conducted["cells"] == len(conducted["processor seconds of each cell"]) == 9
+
+
+def told(out: str) -> list[str]:
+    """The files that a study says it has written."""
+    return re.search(r"^written to [^:]*: (.*)$", out, re.MULTILINE)[1].split(", ")
+
+
+def test_what_is_told_is_what_is_written(means: type[Means], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    smoke(tmp_path)
+    before = contents(tmp_path)
+    for name in ("report.html", "figures/all.png"):
+        (tmp_path / name).unlink()
+    capsys.readouterr()
+    assert smoke(tmp_path) == 0
+    assert told(capsys.readouterr().out) == ["result.npz", "claims.json", *TOLD]
+    assert contents(tmp_path) == before
+    assert main(["study", "show", str(tmp_path)]) == 0
+    assert told(capsys.readouterr().out) == TOLD
+    assert contents(tmp_path) == before
+
+
+def test_figures_for_print(means: type[Means], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert smoke(tmp_path, "--figures=svg") == 0
+    assert main(["study", "show", str(tmp_path), "--figures=pdf"]) == 0
+    assert [path.name for path in sorted((tmp_path / "figures").iterdir())] == ["all.pdf", "squares.pdf"]
+    assert "figures/all.svg" in told(capsys.readouterr().out)
+
+
+def test_claims_of_another_version_are_told(
+    means: type[Means], undrawn: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smoke(tmp_path)
+    before = (tmp_path / "claims.json").read_bytes()
+    main(["study", "show", str(tmp_path)])
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(Means, "claims", lambda self, outcome: [Claim("another", "1", 1.0, True)])
+    main(["study", "show", str(tmp_path)])
+    assert "this version's differ" in capsys.readouterr().err
+    assert (tmp_path / "claims.json").read_bytes() == before
 
 
 def test_the_report_tells_all_of_it_to_the_letter(means: type[Means], tmp_path: Path) -> None:
     smoke(tmp_path, "--seed=3")
     page = Page.of((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.faults == []
-    figures = [(name, (tmp_path / "figures" / f"{name}.svg").read_bytes()) for name in ("squares", "all")]
-    assert page.images == figures
+    assert [name for name, _ in page.images] == ["squares", "all"]
+    assert [image.startswith(b"<?xml") and b"<svg" in image for _, image in page.images] == [True, True]
     told = "\n".join(page.texts)
     environment = json.loads((tmp_path / "environment.json").read_text())
     wanted = [HOSTILE, Means.source, "They fall. " + HOSTILE, "n times the mean square", "[0.3, 3]", "4,16,64", "By drawing signs."]
@@ -311,7 +353,9 @@ def test_a_damaged_cell_is_told_and_computed_again(
     assert "1 damaged" in capsys.readouterr().err
     after = contents(tmp_path)
     assert {name for name in before if before[name] != after[name]} <= {"environment.json", "report.html"}
-    assert json.loads(after["environment.json"])["conducted"]["cells"] == 1
+    conducted = json.loads(after["environment.json"])["conducted"]
+    assert conducted["cells"] == 1
+    assert sorted(seconds is None for seconds in conducted["processor seconds of each cell"]) == [False] + 8 * [True]
 
 
 WRONG = {
@@ -383,10 +427,10 @@ def test_the_list_has_every_study(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_is_shown_is_what_was_told(means: type[Means], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     smoke(tmp_path)
-    told, before = capsys.readouterr().out, contents(tmp_path)
+    first, before = capsys.readouterr().out, contents(tmp_path)
     means.broken = (4, 16, 64)
     assert main(["study", "show", str(tmp_path)]) == 0
-    assert capsys.readouterr().out == told
+    assert capsys.readouterr().out == first.replace("result.npz, claims.json, environment.json, ", "")
     assert contents(tmp_path) == before
 
 

@@ -65,8 +65,23 @@ def test_another_seed_gives_other_bytes(whole, tmp_path):
 
 def test_again_is_nothing(copy, whole):
     found = conduct(TOY, copy, scale="smoke")
-    assert (found.reused, found.damaged) == (CELLS, 0)
+    assert (found.reused, found.damaged, found.seconds) == (CELLS, 0, {})
     assert results(copy) == results(whole)
+
+
+def test_what_a_cell_costs_is_told_and_no_result(tmp_path, whole):
+    found = conduct(TOY, tmp_path / "toy", scale="smoke")
+    assert sorted(found.seconds) == list(range(CELLS))
+    assert min(found.seconds.values()) >= 0
+    assert results(tmp_path / "toy") == results(whole)
+
+
+def test_a_result_from_before_a_field_was_added_is_shown_with_its_default(copy):
+    about = json.loads((copy / "study.json").read_text())
+    meta, arrays = files.read(copy / "result.npz", about["schema"])
+    del meta["about"]["config"]["repeats"]
+    files.write(copy / "result.npz", about["schema"], meta, arrays)
+    assert revisit(TOY, copy).about["config"] == about["config"]
 
 
 def test_anew_is_everything(copy, whole):

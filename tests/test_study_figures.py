@@ -1,12 +1,15 @@
 """Figures of studies show the data they are made of: the right numbers, looks, slopes, colours and words, inside their bounds."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure as Drawn
+from matplotlib.ticker import LogFormatterSciNotation
 
 from refntk import plots
 from refntk.errors import InvalidInput, ShapeError
@@ -180,6 +183,32 @@ def test_colours_of_images() -> None:
     assert [ax.images[0].get_clim() for ax in found.axes[:4]] == [(-4, 4), (1, 4), (-10, 40), (-10, 40)]
     assert isinstance(found.axes[1].images[0].norm, LogNorm)
     found.canvas.draw()
+
+
+def numbers(found: Drawn) -> list[list[Any]]:
+    """The labels that are seen at every axis."""
+    found.canvas.draw()
+    axes = [(axis, i) for ax in found.axes for i, axis in enumerate((ax.xaxis, ax.yaxis))]
+    ranges = [(axis.get_ticklabels(which="both"), i, *axis.get_view_interval()) for axis, i in axes]
+    return [[label for label in labels if label.get_text() and a <= label.get_position()[i] <= b] for labels, i, a, b in ranges]
+
+
+def crowded(found: Drawn) -> bool:
+    """Whether numbers at one axis cover each other."""
+    boxes = [[label.get_window_extent() for label in labels] for labels in numbers(found)]
+    return any(a.overlaps(b) for of in boxes for a, b in combinations(of, 2))
+
+
+@pytest.mark.parametrize("span", [1.02, 1.4, 3.0, 5.0, 16.0, 90.0, 1e3, 1e9])
+@pytest.mark.parametrize("least", [48.0, 0.7, 3e-13])
+def test_logarithmic_axes_have_some_numbers_and_not_too_many(least: float, span: float) -> None:
+    x = np.geomspace(least, span * least, 9)
+    found = drawn(*(curves(series=[Series("a", x, x)], slopes=(), log="xy") for _ in range(3)), columns=3)
+    assert not crowded(found)
+    assert min(map(len, numbers(found))) >= 2
+    if span == 16.0:
+        found.axes[0].xaxis.set_minor_formatter(LogFormatterSciNotation(labelOnlyBase=False, minor_thresholds=(9, 9)))
+        assert crowded(found)
 
 
 LONG = "a title of very many words, as they come about where problems and quantities are named in full"

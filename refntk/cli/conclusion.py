@@ -14,12 +14,11 @@ from typing import Any
 from .. import files
 from ..report import Block, Code, Folded, Picture, Section, Table, Text, Verdict, page, plain
 from ..studies import Conclusion, Study
-from ..studies.conduct import CLAIMS, RESULT
 from ..studies.study import plain as values
 
 ENVIRONMENT, REPORT, FIGURES = "environment.json", "report.html", "figures"
 SCHEMA = "refntk environment 1"
-FORMATS = ("svg", "png")
+FORMATS = ("png", "svg", "pdf")  # of a figure's own file; the report holds all figures as SVG
 COLUMNS = ("verdict", "measured", "95 % interval", "claimed", "claim")  # on a terminal what is long stands last
 
 
@@ -57,21 +56,23 @@ def tally(conclusion: Conclusion) -> str:
     return f"{sum(claim.holds for claim in conclusion.claims)} of {len(conclusion.claims)} claims hold"
 
 
-def write(conclusion: Conclusion, plots: ModuleType | None) -> list[str]:
-    """The names of all files of results in the folder, after figures and report are drawn from what is stored. Raises `OSError`."""
-    folder, outcome = conclusion.folder / FIGURES, conclusion.outcome
-    drawn = {figure.name: figure for figure in conclusion.study.figures(outcome)} if plots and outcome else {}
-    pictures: list[Block] = []
-    if plots:
+def write(conclusion: Conclusion, plots: ModuleType | None, kind: str = FORMATS[0]) -> list[str]:
+    """The names of the files drawn from what is stored: the report, which stands alone, and a file for each figure to link to.
+
+    Raises `OSError`.
+    """
+    folder, pictures, names = conclusion.folder / FIGURES, list[Block](), list[Path]()
+    if plots and conclusion.outcome:
         folder.mkdir(exist_ok=True)
-        names = {plots.save(plots.study(figure), folder / f"{name}.{kind}") for name, figure in drawn.items() for kind in FORMATS}
-        for stale in {path for kind in FORMATS for path in folder.glob(f"[!.]*.{kind}")} - names:
+        for figure in conclusion.study.figures(conclusion.outcome):
+            drawn = plots.study(figure)
+            names.append(plots.save(drawn, folder / f"{figure.name}.{kind}"))
+            pictures.append(Picture(figure.name, plots.encoded(drawn, "svg"), figure.caption))
+        for stale in {path for other in FORMATS for path in folder.glob(f"[!.]*.{other}")} - set(names):
             stale.unlink()
-        pictures = [Picture(name, (folder / f"{name}.svg").read_bytes(), figure.caption) for name, figure in drawn.items()]
     with files.replacing(conclusion.folder / REPORT) as file:
         file.write(report(conclusion, pictures).encode())
-    there = [RESULT, CLAIMS, ENVIRONMENT, REPORT, *(f"{FIGURES}/{name}.{{{','.join(FORMATS)}}}" for name in drawn)]
-    return [name for name in there if "{" in name or (conclusion.folder / name).exists()]
+    return [REPORT, *(f"{FIGURES}/{path.name}" for path in names)]
 
 
 def report(conclusion: Conclusion, pictures: Sequence[Block]) -> str:

@@ -6,7 +6,7 @@ import argparse
 import inspect
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +16,7 @@ from .. import files, studies
 from ..errors import InvalidInput, MissingDependency
 from ..report import Table, plain
 from ..studies import SCALES, Conclusion, Study, conduct
-from ..studies.conduct import DESCRIPTION, SCHEMA, revisit
+from ..studies.conduct import CLAIMS, DESCRIPTION, RESULT, SCHEMA, revisit
 from ..studies.study import plain as values
 from . import conclusion as ending
 
@@ -28,7 +28,8 @@ def study(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
     """Conduct a study: a sweep of cells, the claims that it checks, its figures and a report.
 
     A study stops at any moment and loses nothing: the same command goes on, at more workers or fewer, to the same bytes. Its folder
-    gets result.npz (numbers), claims.json, environment.json, figures (SVG, PNG) and report.html, a page that stands alone.
+    gets result.npz (numbers), claims.json, environment.json, report.html, a page that stands alone, and its figures once more, in
+    files to link to.
 
     For example:
       refntk study list                                        what is asked, from where, how many cells
@@ -37,6 +38,7 @@ def study(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
       refntk study montecarlo --workers 4                      at desk scale, in four processes
       refntk study montecarlo --scale paper --executor tcp://localhost:8786 --out sizes-of-the-paper
       refntk study show refntk-montecarlo-smoke                claims, figures and report once more, from what is stored
+      refntk study show refntk-montecarlo-smoke --figures pdf  the same for print
       refntk study export refntk-montecarlo-smoke result.nc    as NetCDF
 
     exit codes: 0 every claim holds; 3 a claim fails; 1 cells failed; 130 stopped by Ctrl-C; 2 an option cannot be used
@@ -52,6 +54,7 @@ def study(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int
     add("list", help="all studies: question, source, cells", description="All studies.").set_defaults(act=_list)
     show = add("show", help="claims, figures and report of a folder once more", description="What stands in the folder of a study.")
     show.add_argument("out", type=Path, metavar="OUT", help="the folder of a study")
+    _declare_figures(show)
     show.set_defaults(act=_show)
     export = add("export", help="the numbers as NetCDF", description="The numbers of a study as NetCDF, with coordinates.")
     export.add_argument("out", type=Path, metavar="OUT", help="the folder of a study")
@@ -72,6 +75,12 @@ def _declare(parser: argparse.ArgumentParser, found: Study[Any]) -> None:
     again.add_argument("--resume", action="store_true", help="insist that there is something to go on with")
     again.add_argument("--fresh", action="store_true", help="begin anew, whatever the folder holds of a study")
     parser.add_argument("--quiet", action="store_true", help="no live line")
+    _declare_figures(parser)
+
+
+def _declare_figures(parser: argparse.ArgumentParser) -> None:
+    told = f"the format of their own files (default: {ending.FORMATS[0]}); the report holds SVG"
+    parser.add_argument("--figures", choices=ending.FORMATS, default=ending.FORMATS[0], help=told)
 
 
 def _configurations(found: Study[Any]) -> str:
@@ -101,24 +110,31 @@ def _conduct(found: Study[Any], options: argparse.Namespace) -> int:
     if came.outcome is None:
         print(f"refntk: {ending.failures(came)}", file=sys.stderr)
         return FAILED
-    computed = len(came.outcome.cells) - came.reused
-    if computed or not (folder / ending.ENVIRONMENT).exists():
-        _write_environment(
-            folder, {"cells": computed, "workers": options.workers, "seconds": round(time.perf_counter() - start, 1)}
-        )
-    return _tell(came, plots)
+    written = [RESULT, CLAIMS]
+    if came.seconds or not (folder / ending.ENVIRONMENT).exists():
+        _write_environment(came, options.workers, time.perf_counter() - start)
+        written.append(ending.ENVIRONMENT)
+    return _tell(came, plots, options.figures, written)
 
 
-def _tell(came: Conclusion, plots: ModuleType | None) -> int:
-    print(ending.told(came, ending.write(came, plots)))
+def _tell(came: Conclusion, plots: ModuleType | None, kind: str, written: Sequence[str] = ()) -> int:
+    print(ending.told(came, [*written, *ending.write(came, plots, kind)]))
     return 0 if all(claim.holds for claim in came.claims) else REFUTED
 
 
-def _write_environment(folder: Path, conducted: dict[str, Any]) -> None:
-    """Where the cells that were missing were computed; a folder that is only looked at keeps what it says."""
+def _write_environment(came: Conclusion, workers: int, seconds: float) -> None:
+    """Where the cells that were missing were computed, and what each has cost; a folder only looked at keeps what it says."""
     from ..bench.machine import environment
 
-    files.write_json(folder / ending.ENVIRONMENT, {"schema": ending.SCHEMA, "conducted": conducted, **environment()})
+    assert came.outcome is not None
+    each = [round(came.seconds[i], 2) if i in came.seconds else None for i in range(len(came.outcome.cells))]
+    conducted = {
+        "cells": len(came.seconds),
+        "workers": workers,
+        "seconds": round(seconds, 1),
+        "processor seconds of each cell": each,
+    }
+    files.write_json(came.folder / ending.ENVIRONMENT, {"schema": ending.SCHEMA, "conducted": conducted, **environment()})
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -131,7 +147,14 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    return _tell(_stored(options.out), _plots())
+    came = _stored(options.out)
+    if (came.folder / CLAIMS).exists():
+        then = [(c["statement"], c["claimed"], c["holds"]) for c in files.read_json(came.folder / CLAIMS, SCHEMA)["claims"]]
+        if then != [(claim.statement, claim.claimed, claim.holds) for claim in came.claims]:
+            print(
+                f"refntk: {CLAIMS} keeps the claims of the version that conducted the study; this version's differ", file=sys.stderr
+            )
+    return _tell(came, _plots(), options.figures)
 
 
 def _export(options: argparse.Namespace) -> int:

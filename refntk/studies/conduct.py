@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,7 +28,10 @@ DESCRIPTION, RESULT, CLAIMS, CELLS = "study.json", "result.npz", "claims.json", 
 
 @dataclass(frozen=True, eq=False)
 class Conclusion:
-    """What came of a study. Without a failure there are an outcome and its claims; `damaged` counts files computed again."""
+    """What came of a study. Without a failure there are an outcome and its claims; `damaged` counts files computed again.
+
+    `seconds` are those of the processor that each cell computed now has cost, by its position: no result, and not stored as one.
+    """
 
     study: Study[Any]
     folder: Path
@@ -37,6 +41,7 @@ class Conclusion:
     failures: list[tuple[Cell, str]] = field(default_factory=list)
     reused: int = 0
     damaged: int = 0
+    seconds: Mapping[int, float] = field(default_factory=dict)
 
 
 def conduct(
@@ -77,7 +82,7 @@ def conduct(
     identities = [identity(study, config, cell, seed=seed, code=code_version()) for cell in cells]
     ledger = Ledger(folder / CELLS)
     found, damaged = _stored(ledger, identities)
-    reused, failures = len(found), []
+    reused, failures, seconds = len(found), [], {}
     work = {
         i: (study, config, cell, key_of(study, cell, seed=seed), code_version()) for i, cell in enumerate(cells) if i not in found
     }
@@ -86,21 +91,21 @@ def conduct(
             if isinstance(result, Failure):
                 failures.append((cells[i], result.told))
             else:
-                ledger.store(identities[i], result)
-                found[i] = result
+                found[i], seconds[i] = result
+                ledger.store(identities[i], found[i])
             line.update()
     if failures:
-        return Conclusion(study, folder, about, None, [], failures, reused, damaged)
+        return Conclusion(study, folder, about, None, [], failures, reused, damaged, seconds)
     outcome = study.combine(config, cells, [found[i] for i in range(len(cells))])
     claims = study.claims(outcome)
     about = about | {"code": code_version()}
     files.write(folder / RESULT, SCHEMA, {"about": about, "cells": [dict(cell) for cell in cells]}, outcome.arrays)
     files.write_json(folder / CLAIMS, {"schema": SCHEMA, "claims": [claim.plain() for claim in claims]})
-    return Conclusion(study, folder, about, outcome, claims, [], reused, damaged)
+    return Conclusion(study, folder, about, outcome, claims, [], reused, damaged, seconds)
 
 
 def revisit(study: Study[Any], out: str | os.PathLike[str], /) -> Conclusion:
-    """The conclusion that stands in a folder: claims and figures follow from the stored outcome, nothing is computed again.
+    """The conclusion that stands in a folder: claims and figures follow from the stored outcome; nothing is computed or written.
 
     Raises `InvalidInput` for a folder without one or of another study, `DamagedFile`, `OSError`.
     """
@@ -113,16 +118,21 @@ def revisit(study: Study[Any], out: str | os.PathLike[str], /) -> Conclusion:
         raise InvalidInput("out", folder, f"it holds the study {about.get('study')!r}")
     config = study.configure(about["scale"], about["config"])
     outcome: Outcome[Any] = Outcome(config, meta["cells"], arrays)
+    about = about | {"config": plain(config)}  # with the defaults of what it did not have then
     return Conclusion(study, folder, about, outcome, study.claims(outcome))
 
 
-def _measure(study: Study[Any], config: Any, cell: Cell, key: int, code: str) -> Arrays:
-    """One cell, wherever it runs, if the code there is the code here. Raises `InvalidInput` for what could not be stored."""
+def _measure(study: Study[Any], config: Any, cell: Cell, key: int, code: str) -> tuple[Arrays, float]:
+    """One cell, wherever it runs, if the code there is the code here, and its seconds, those of all threads of the process.
+
+    Raises `InvalidInput` for what could not be stored.
+    """
     if code_version() != code:
         raise InvalidInput("code", code_version(), f"this worker has other code or other versions than {code}; make them the same")
+    start = time.process_time()
     found = study.measure(config, cell, key=key)
     files.check_arrays(found)
-    return found
+    return found, time.process_time() - start
 
 
 def _stored(ledger: Ledger, identities: list[dict[str, Any]]) -> tuple[dict[int, Arrays], int]:
