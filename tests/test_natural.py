@@ -1,5 +1,6 @@
 """Natural-gradient directions: dualities, Algorithm 1 and its bound, appendix B; each check rejects a planted fault."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -175,7 +176,8 @@ def test_directions_on_other_libraries(method):
     one = case("heat", each=6)
     points = {name: xp.asarray(x) for name, x in one.points.items()}
     lin = rn.linearize(one.problem, one.network, xp.asarray(one.theta), points, scaling="quadrature")
-    options = {"tol": 1e-6} if "tol" in natural.accepted(method) else {"damping": 1e-6}
+    known = natural.accepted(method)
+    options = {"tol": 1e-6} if "tol" in known else {"damping": 1e-6} if "damping" in known else {"cuts": (1e-6,)}
     want = natural.direction(one.linearize(scaling="quadrature"), method, **options)
     assert apart(np.asarray(natural.direction(lin, method, **options)), want) < 1e-6
 
@@ -282,13 +284,33 @@ def ranges(lin, columns, *, sketched=True):
 
 
 @pytest.mark.parametrize("ratio", [0.5, 0.8])
-@pytest.mark.parametrize(("rank", "oversampling"), [(4, 2), (8, 4), (16, 8)])
+@pytest.mark.parametrize(("rank", "oversampling"), [(1, 2), (2, 2), (4, 2), (8, 4), (16, 8)])
 def test_the_bound_of_equation_8_holds(ratio, rank, oversampling):
     """The mean of 40 norms, at 4 standard errors: a false alarm would need the bound to be tight, and it is not."""
     lin = decaying(ratio)
     bound = natural.error_bound(ratio ** np.arange(40), rank=rank, oversampling=oversampling)
     norms = ranges(lin, rank + oversampling)
     assert norms.mean() + 4 * norms.std(ddof=1) / np.sqrt(len(norms)) < bound
+
+
+def test_two_passes_miss_at_most_twice_the_bound():
+    """‖G - QQᵀGQQᵀ‖ ≤ 2 ‖(I - QQᵀ)G‖ (section 5.3 of Halko et al.), and more than once: the factor is not idle for every sketch."""
+    lin = decaying(0.8)
+    G = natural.Gramian(lin).dense()
+    for_range, both = [], []
+    for key in KEYS:
+        Q, _ = np.linalg.qr(G @ probes.normal(G.shape[0], 8, key=key))
+        for_range.append(np.linalg.norm(G - Q @ (Q.T @ G), 2))
+        both.append(np.linalg.norm(G - Q @ (Q.T @ G @ Q) @ Q.T, 2))
+    assert np.all(np.array(both) <= 2 * np.array(for_range))
+    assert np.mean(both) > 1.02 * np.mean(for_range)
+
+
+def test_the_root_of_the_sum_in_equation_9():
+    """For λ_j = exp(-j/18) it is 3.1 λ_{r+1}: the bound less its first part, over e √(r+p)/p λ_{r+1}."""
+    r, p, values = 10, 6, np.exp(-np.arange(1, 600) / 18)
+    rest = natural.error_bound(values, rank=r, oversampling=p) - (1 + np.sqrt(r / (p - 1))) * values[r]
+    assert rest / (np.e * np.sqrt(r + p) / p * values[r]) == pytest.approx(3.1, abs=0.03)
 
 
 def test_a_sketch_that_never_saw_the_gramian_violates_it():
@@ -376,6 +398,70 @@ def test_zero_is_the_floor_and_infinities_are_passed():
     assert len(calls) == 5
 
 
+# The searched step
+
+
+@pytest.mark.parametrize("space", ["rows", "sample"])
+@each_problem
+def test_of_one_cut_the_searched_step_is_engd_and_its_line_search(name, space):
+    one = case(name, each=6, hidden=(5, 4))
+    lin = one.linearize(scaling="quadrature")
+
+    def loss(d):
+        return float(np.sum(replace(one, theta=one.theta - d).linearize(scaling="quadrature").residual ** 2)) / 2
+
+    found = natural.searched(lin, loss=loss, cuts=(TOL,), dampings=(), space=space)
+    step, lowest = natural.line_search(lambda x: loss(-x), np.zeros(lin.shape[1]), truth(lin), exhaustive=False)
+    assert step > 0
+    assert loss(found.vector) == pytest.approx(lowest, rel=1e-5)
+    assert apart(found.vector, step * truth(lin)) < 1e-6
+
+
+@pytest.mark.parametrize(("space", "right"), [("rows", True), ("sample", False)])
+def test_the_searched_cut_goes_below_rounding_from_the_rows_only(space, right):
+    """κ(J) = 1e10: with the loss of the linear model the finest cut is best, which K cannot see."""
+    d = natural.direction(graded([1.0, 1e-3, 1e-10]), "searched", space=space)
+    assert (apart(d, np.ones(3)) < 1e-5) == right
+
+
+def test_the_finest_cut_that_is_worth_it_is_taken_and_no_other_is_tried():
+    losses = []
+
+    def loss(d):
+        losses.append(1)
+        return float(np.sum((graded([1.0, 0.1, 0.01]).residual * (1 - d[0])) ** 2))
+
+    natural.searched(graded([1.0, 0.1, 0.01]), loss=loss)
+    assert len(losses) <= 4  # at θ, at the step 1, and at 1/2, which is worse
+
+
+def test_damping_helps_where_truncation_leads_nowhere():
+    """Only steps of 2^-8 and less along any truncated direction lower this loss; damped ones are free of the flat one."""
+    lin = operator(np.diag([1.0, 1e-6]), np.array([1.0, 1.0]))
+
+    def loss(d):
+        return 0.5 * (1 - d[0]) ** 2 + abs(d[1])
+
+    cut = natural.searched(lin, loss=loss, cuts=(1e-22,), dampings=())
+    damped = natural.searched(lin, loss=loss, cuts=(1e-22,))
+    assert loss(cut.vector) > 0.499
+    assert loss(damped.vector) < 1e-3
+
+
+def test_where_nothing_is_lower_the_searched_step_is_none():
+    found = natural.searched(operator(np.eye(2), np.ones(2)), loss=lambda d: float(d @ d))
+    assert found.rank == 0
+    assert not found.vector.any()
+
+
+def test_a_searched_step_in_sample_space_makes_no_rows(monkeypatch):
+    lin = linearized("heat")
+    monkeypatch.setattr(type(lin), "dense", None)
+    assert natural.searched(lin, space="sample").rank > 0
+    with pytest.raises(TypeError):
+        natural.searched(lin, space="rows")
+
+
 # What is refused
 
 
@@ -394,6 +480,9 @@ def test_zero_is_the_floor_and_infinities_are_passed():
         ("damped", {"damping": 0.0}, "damping"),
         ("full_precision", {"damping": -1.0}, "damping"),
         ("nystrom", {"rank": 0}, "rank"),
+        ("searched", {"cuts": (-1.0,)}, "cuts"),
+        ("searched", {"dampings": (float("nan"),)}, "dampings"),
+        ("searched", {"space": "phase"}, "space"),
         ("engd", {"rank": 3}, "option of 'engd'"),
         ("newton", {}, "method"),
     ],

@@ -46,6 +46,7 @@ def test_what_a_step_is(weights):
 
 
 LEARNT = {"engd": {"tol": 1e-10}, "damped": {"damping": 1e-8}, "full_precision": {"tol": 1e-10}, "sngd": {"size": 80}}
+LEARNT |= {"searched": {"cuts": (1e-10,)}}
 
 
 @pytest.mark.parametrize("optimizer", LEARNT)
@@ -54,6 +55,24 @@ def test_a_small_network_learns_heat_in_a_few_steps(optimizer):
     assert history.errors[0] > 1
     assert history.errors[-1] < 1e-3
     assert np.all(np.diff(history.loss) <= 0)
+
+
+def test_a_searched_step_is_taken_as_it_is():
+    """θ - d with the d of `natural.searched`, searched by the weighted loss."""
+    at, weights = position(NETWORK.init(rng=17)), {"interior": 1.0, "initial": 4.0, "boundary": 0.5}
+    optimizer = Natural("searched", {"space": "sample"})
+    theta, _, taken = optimizer.advance(0, 1, at, weights, {}, rate=1.0, visit=lambda *_: None)
+    found = natural.searched(at.weighted(weights), loss=lambda d: at.moved(at.theta - d).loss(weights), space="sample")
+    np.testing.assert_array_equal(theta, at.theta - found.vector)
+    assert taken == 1
+    assert at.moved(theta).loss(weights) < at.loss(weights)
+    assert at.moved(at.theta + found.vector).loss(weights) > at.loss(weights)  # the other sign climbs
+
+
+@pytest.mark.parametrize("name", ["halvings", "loss", "key"])
+def test_a_searched_step_has_no_line_search_of_its_own(name):
+    with pytest.raises(InvalidInput):
+        Natural("searched", {name: 3})
 
 
 def test_adam_does_not_learn_it_in_as_many():

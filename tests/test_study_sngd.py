@@ -10,11 +10,10 @@ from conducted import failed, outcome
 import refntk as rn
 from refntk import engine, natural, probes
 from refntk.problems.domain import Box
-from refntk.studies import comparison, courses, descents
+from refntk.studies import courses, descents
 from refntk.studies.courses import Course, Walk
 from refntk.studies.descents import METHODS, Rows
 from refntk.studies.sngd_spectrum import _missed
-from refntk.studies.study import Outcome
 
 HEAT = Course.of("heat", [6], [5, 5])
 
@@ -121,14 +120,39 @@ def test_a_sketch_of_rows_is_that_of_the_operator(passes_made):
     assert np.linalg.norm(got.vector - want.vector) < 1e-6 * np.linalg.norm(want.vector)
 
 
-def test_the_searched_cut_is_at_least_as_good_as_each_alone():
-    """The first step of ours from the kernel, against ENGD with the coarsest of its cuts."""
-    ours, engd = walk(), walk()
-    next(METHODS["sample"].descend(ours, 1, 0))
-    found = natural.engd(engd.lin, tol=descents.KERNEL_CUTS[-1])
-    engd.search([found.vector], [found.rank])
-    here = walk().loss_here
-    assert ours.loss_here <= engd.loss_here * (1 + 1e-6) or ours.loss_here < courses.WORTH * here
+def test_ours_is_an_optimizer():
+    """The walk's steps are those of `rn.train(optimizer="searched")`."""
+    at = walk()
+    for _ in zip(range(2), METHODS["ours"].descend(at, 2, 0), strict=False):
+        pass
+    how = {"weighting": "fixed", "scaling": "quadrature", "engine": "numba", "points": HEAT.points, "quadrature": HEAT.quadrature}
+    trained = rn.train(HEAT.problem, HEAT.network, walk().theta, steps=2, optimizer="searched", options={"space": "rows"}, **how)
+    np.testing.assert_allclose(trained.theta, at.theta, rtol=1e-12, atol=1e-12)
+
+
+def test_a_slower_wave_is_learnt_first():
+    """Stage by stage, and what was learnt is kept: a stage begins below where a network of its own would."""
+    course = Course.of("transport", [8, 8], [9, 12], c=3.0, activation="sin")
+    at, speeds, began = Walk(course, course.network.init(rng=17)), [], []
+    for _ in zip(range(80), METHODS["continued"].descend(at, 80, 0), strict=False):
+        if not speeds or speeds[-1] != at.course.problem.c:
+            speeds.append(at.course.problem.c)
+            began.append(at.loss_here)
+    assert speeds == pytest.approx([2.0, 2.6, 3.0])
+    assert max(began[1:]) < 0.2 * began[0]
+    assert at.course is course
+
+
+@pytest.mark.parametrize("fault", [0.0, 1.0])
+def test_time_is_stretched_about_its_beginning(fault):
+    """u(x, 3 t); weights stretched without the bias would be stretched about the middle."""
+    course = Course.of("transport", [5], [4, 4])
+    network, theta = course.network, course.network.init(rng=17)
+    layers = [(W.copy(), b.copy()) for W, b in network.unflatten(descents.stretched(network, theta, 3.0))]
+    layers[0] = (layers[0][0], (1 - fault) * layers[0][1] + fault * network.unflatten(theta)[0][1])
+    got = network(network.flatten(layers), np.array([[2.0, 0.3], [4.0, 0.1]]))
+    right = np.allclose(got, network(theta, np.array([[2.0, 0.9], [4.0, 0.3]])), rtol=1e-12)
+    assert right == (fault == 0)
 
 
 @pytest.mark.parametrize("columns", [3, 8])
@@ -144,26 +168,6 @@ def test_what_a_sketch_misses_is_that_of_the_matrix(columns):
     assert _missed(s, Vh, columns, 6, 2) != pytest.approx(want, rel=1e-3)
 
 
-def four(**errors):
-    """An outcome of the table of four with these errors."""
-    cells = [{"method": method} for method in errors]
-    return Outcome(None, cells, {"error": np.array([[1.0, error] for error in errors.values()])})
-
-
-@pytest.mark.parametrize(
-    ("errors", "cut", "chance"),
-    [
-        ({"engd": 1e-2, "cut": 1e-5, "coarse": 1e-2, "two": 1e-5}, 3, 0),
-        ({"engd": 1e-2, "cut": 1e-2, "coarse": 1e-5, "two": 1e-5}, 0, 3),
-        ({"engd": 1e-2, "cut": 1e-4, "coarse": 1e-3, "two": 1e-5}, 2, 1),
-    ],
-)
-def test_cut_and_chance_are_told_apart(errors, cut, chance):
-    found = comparison.decades(four(**errors))
-    assert (found["cut"], found["chance"]) == pytest.approx((cut, chance), abs=1e-12)
-    assert found["sketch"] == pytest.approx(cut + chance, abs=1e-12)
-
-
 # Claims
 
 
@@ -174,10 +178,22 @@ def of(method, factor):
     }
 
 
+def way(name, factor):
+    """The errors of one way of `sngd_transport` times a factor."""
+    return {"error": lambda found: np.where([[cell["way"] == name] for cell in found.cells], factor, 1.0) * found.arrays["error"]}
+
+
+def kind(name, factor):
+    """The losses of one kind of `sngd_cut` times a factor."""
+    return {"loss": lambda found: np.where([[cell["kind"] == name] for cell in found.cells], factor, 1.0) * found.arrays["loss"]}
+
+
 FAULTS = {
     "sngd_heat": of("ours", 1e6),
     "sngd_poisson": of("ours", 1e6),
     "sngd_nonlinear": of("ours", 1e9),
+    "sngd_transport": way("sine stretched", 1e5),
+    "sngd_cut": kind("fresh", 1e3),
     "sngd_spectrum": {"heat.missed": lambda found: 1e3 * found.arrays["heat.missed"]},
 }
 
@@ -199,5 +215,5 @@ def test_a_spectrum_that_does_not_decay_is_found():
 
 
 def test_outcomes_have_all_methods():
-    found = outcome("sngd_poisson")
+    found = outcome("sngd_nonlinear")
     assert sorted({cell["method"] for cell in found.cells}) == sorted(found.config.methods)

@@ -16,6 +16,7 @@ from ..kernel.operator import Linearization
 from .exact import damped, engd, full_precision, least_squares
 from .gramian import Curved, Gramian
 from .search import line_search
+from .searched import searched
 from .sketched import error_bound, initial_sketch, nystrom, sngd
 from .truncation import Direction, rank
 
@@ -34,6 +35,7 @@ __all__ = [
     "line_search",
     "nystrom",
     "rank",
+    "searched",
     "sngd",
 ]
 
@@ -44,6 +46,7 @@ METHODS: dict[str, Callable[..., Direction]] = {
     "full_precision": full_precision,
     "damped": damped,
     "nystrom": nystrom,
+    "searched": searched,
 }
 
 
@@ -59,9 +62,10 @@ def direction(
     """The natural gradient d (p,) of the loss ½‖R‖² at a linearization: `d = G⁺Jᵀr`, G = JᵀJ. Note the sign: θ - η d descends.
 
     `method` is one of `METHODS` and `options` are its own: "engd" exactly, "sngd" sketched (Algorithm 1), "least_squares",
-    "full_precision", "damped", "nystrom". A loss Σ ℓ_i(R_i) other than ½‖R‖² gives its `cotangent` ℓ'(R) and `curvature`
-    ℓ''(R), both (n,): then `d = (JᵀHJ)⁺Jᵀc`. With `scaling="quadrature"` G is that of Best McKay et al. 2025, eq. (6), and d the
-    direction of (4) up to the factor 2 of losses without ½. Raises `UnknownNameError` for methods and options, `InvalidInput`.
+    "full_precision", "damped", "nystrom", "searched" (the best of many steps by a given `loss`). A loss Σ ℓ_i(R_i) other than
+    ½‖R‖² gives its `cotangent` ℓ'(R) and `curvature` ℓ''(R), both (n,): then `d = (JᵀHJ)⁺Jᵀc`. With `scaling="quadrature"` G is
+    that of Best McKay et al. 2025, eq. (6), and d the direction of (4) up to the factor 2 of losses without ½. Raises
+    `UnknownNameError` for methods and options, `InvalidInput`.
 
     >>> import numpy as np, refntk as rn
     >>> problem = rn.problems.get("poisson1d")

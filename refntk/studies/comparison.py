@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,18 +39,6 @@ def lead(outcome: Outcome[Any], told: str, claimed: str, first: Mapping[str, Any
     """That the median error of the first is at most `most` times that of the second."""
     ratio = spread(ends(outcome, **first))[0] / spread(ends(outcome, **second))[0]
     return Claim(told, claimed, ratio, ratio <= most)
-
-
-def decades(outcome: Outcome[Any], **where: Any) -> dict[str, float]:
-    """By how many decades the median error falls: "cut", from p ε λ_max to 1e-13; "chance", from the exact to the sketched Gramian.
-
-    Each is the mean of two differences of a table of four: the cut with and without a sketch, the sketch with either cut; "sketch"
-    is what the paper sees, from its ENGD to its SNGD, and their sum but for rounding.
-    """
-    e = {name: math.log10(spread(ends(outcome, method=name, **where))[0]) for name in ("engd", "cut", "coarse", "two")}
-    cut = (e["engd"] - e["cut"] + e["coarse"] - e["two"]) / 2
-    chance = (e["engd"] - e["coarse"] + e["cut"] - e["two"]) / 2
-    return {"cut": cut, "chance": chance, "sketch": e["engd"] - e["two"]}
 
 
 def curves(outcome: Outcome[Any], title: str, x: str, y: str, methods: Sequence[str], **where: Any) -> Curves:

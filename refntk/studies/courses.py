@@ -44,6 +44,12 @@ class Course:
         points, weights = ({name: rule[i] for name, rule in rules.items()} for i in (0, 1))
         return cls(problem, network, points, weights)
 
+    def slower(self, c: float) -> Course:
+        """The same transport problem at the speed c, with ten Gauss points along x and eight and eight a period in time."""
+        nodes = (10, 8 + round(8 * c / (2 * np.pi)))
+        activation = self.network.activation.name
+        return Course.of(self.problem.name, self.network.sizes[1:-1], nodes, activation=activation, c=c)
+
     def at(self, theta: np.ndarray) -> Position:
         """R, J and the loss at θ."""
         return Position(self.problem, self.network, theta, self.points, "quadrature", "numba", self.quadrature)

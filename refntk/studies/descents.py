@@ -7,25 +7,46 @@ eigenproblem (n³), the singular values (n² p) or the sketch's QR (p l²), is l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import natural
-from ..kernel.ntk import ntk
-from ..kernel.operator import Jacobian
+from ..calculus.network import MLP
+from ..kernel.operator import Jacobian, Linearization
 from ..training.accuracy import relative_error
 from ..training.optimizers import LEAST, adam, learning_rate
 from .courses import TOL, Course, Walk
 from .study import Arrays
 
-CUTS = (1e-22, 1e-19, 1e-16, 1e-13)  # shares of the largest eigenvalue of G, in the order in which a searched cut is tried
-KERNEL_CUTS = (1e-15, 1e-14, 1e-13)  # the same where the eigenvalues are those of K, with their rounding
 SKETCH = 200  # columns of the sketch that sets rank and oversampling
 SMALL = 500  # parameters
-STAGES, EACH, LAST = 10, 5, 25  # of a continuation: values of c, steps at each, and at the last before the cut is searched
+FIRST, GROWTH, MOST = 2.0, 1.3, 2.0  # of a continuation: the first speed, and by how much one is above the last, at most
+EACH, LEARNT = 20, 1e-4  # steps at a speed, at most, and the loss that is enough
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A linearization whose adjoint products a walk counts."""
+
+    lin: Linearization
+    walk: Walk
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the linearization's."""
+        return getattr(self.lin, name)
+
+    @property
+    def jacobian(self) -> Jacobian:
+        """J as an operator."""
+        return Jacobian(self)
+
+    def vjp(self, cotangents: np.ndarray) -> np.ndarray:
+        """Jᵀ W, a pass for every column."""
+        self.walk.passes += cotangents.shape[1]
+        return np.asarray(self.lin.vjp(cotangents))
 
 
 @dataclass(frozen=True)
@@ -117,39 +138,55 @@ def sketched(walk: Walk, steps: int, key: int, *, passes: int, absolute: bool = 
         yield
 
 
-def searched(walk: Walk, steps: int, key: int, *, cuts: Sequence[float], dense: bool = True) -> Iterator[None]:
-    """Ours: truncated directions for several `cuts`, all from one factorisation, and the first that is `WORTH` its while.
-
-    From the singular values of J, whose condition number is not squared; or, without any array of n p entries, from the eigenvalues
-    of K, with the cuts that K can tell from rounding.
-    """
+def searched(walk: Walk, steps: int, key: int, *, space: str) -> Iterator[None]:
+    """Ours: `natural.searched`, from the singular values of J or, without any array of n p entries, from the eigenvalues of K."""
     while True:
-        lin = walk.lin
-        if dense:
-            U, s, Vh = np.linalg.svd(lin.jacobian.dense(), full_matrices=False)
-            ranks = [natural.rank(s * s, tol=cut) for cut in cuts]
-            b = (U.T @ lin.residual) / s
-            directions = [Vh[:k].T @ b[:k] for k in ranks]
-        else:
-            values, V = (array[..., ::-1] for array in np.linalg.eigh(ntk(lin)))
-            ranks = [natural.rank(values, tol=cut) for cut in cuts]
-            b = (V.T @ lin.residual) / values
-            directions = list((lin.jacobian.T @ np.stack([V[:, :k] @ b[:k] for k in ranks], axis=1)).T)
-        walk.passes += 1 if dense else 1 + len(ranks)
-        if not walk.search(directions, ranks):
+        lin: Any = Counted(walk.lin, walk)
+        found = natural.searched(lin, loss=lambda d: walk.loss(walk.theta - d), space=space)
+        walk.passes += 1  # the rows of J
+        if not found.rank:
             return
+        walk.rank = found.rank
+        walk.move(walk.theta - found.vector)
         yield
 
 
 def continued(walk: Walk, steps: int, key: int) -> Iterator[None]:
-    """ENGD for the same equation with c growing to its value in equal parts, then ours: continuation."""
-    whole, c = walk.course, walk.course.problem.parameters()["c"]
-    for stage in range(1, STAGES + 1):
-        walk.course = replace(whole, problem=replace(whole.problem, c=c * stage / STAGES))  # type: ignore[call-arg]
-        walk.move(walk.theta)
-        for _ in zip(range(EACH if stage < STAGES else LAST), exact(walk, steps, key, absolute=False), strict=False):
+    """Ours for transport, by continuation in the speed: a slower wave is learnt first, then time is stretched, again and again.
+
+    A network with u = sin(x - c t) has sin(x - c' t) with the first layer's weights of t times c'/c, up to t = c/c': only what lies
+    beyond is new. Each stage has as many Gauss points in time as its wave asks for.
+    """
+    whole, speed = walk.course, walk.course.problem.parameters()["c"]
+    c, theta = min(FIRST, speed), walk.theta
+    while c < speed:
+        walk.course = whole.slower(c)
+        walk.move(theta)
+        for _ in zip(range(EACH), searched(walk, EACH, key, space="sample"), strict=False):
             yield
-    yield from searched(walk, steps, key, cuts=CUTS)
+            if walk.loss_here < LEARNT:
+                break
+        further = min(speed, c * GROWTH, c + MOST)
+        theta, c = stretched(whole.network, walk.theta, further / c), further
+    walk.course = whole
+    walk.move(theta)
+    yield from searched(walk, steps, key, space="sample")
+
+
+def stretched(network: MLP, theta: np.ndarray, ratio: float) -> np.ndarray:
+    """θ of x, t ↦ u(x, `ratio` t) for a network u of x and t.
+
+    >>> network = MLP([2, 3, 1], shift=0.5, scale=0.3)
+    >>> theta = network.init(rng=17)
+    >>> there, here = network(stretched(network, theta, 4.0), np.array([[0.2, 0.1]])), network(theta, np.array([[0.2, 0.4]]))
+    >>> bool(np.allclose(there, here))
+    True
+    """
+    layers = [(W.copy(), b.copy()) for W, b in network.unflatten(theta)]
+    W, b = layers[0]
+    b += (ratio - 1) * network.shift[1] / network.scale[1] * W[1]  # t is normalised: its zero is not the weights'
+    W[1] *= ratio
+    return network.flatten(layers)
 
 
 @dataclass(frozen=True)
@@ -168,13 +205,13 @@ METHODS = {
     "single": Method("SNGD, single pass", partial(sketched, passes=1)),
     "two": Method("SNGD, two passes", partial(sketched, passes=2)),
     "coarse": Method("SNGD, two passes, cut p ε λ_max", partial(sketched, passes=2, absolute=False)),
-    "ours": Method("singular values, cut searched", partial(searched, cuts=CUTS)),
-    "continued": Method("continuation in c, then the cut searched", continued),
-    "sample": Method("kernel, cut searched", partial(searched, cuts=KERNEL_CUTS, dense=False)),
+    "ours": Method("searched, singular values", partial(searched, space="rows")),
+    "sample": Method("searched, kernel", partial(searched, space="sample")),
+    "continued": Method("searched, time stretched", continued),
 }
 
 
-def measure(course: Course, method: str, /, *, start: Sequence[int], steps: int, records: int, key: int) -> Arrays:
+def measure(course: Course, method: str | Method, /, *, start: Sequence[int], steps: int, records: int, key: int) -> Arrays:
     """How `method` goes down: "step", "loss", "error" (relative L2), "rank" and "passes", (records + 1,) each.
 
     `start` is the seed of θ, so that methods may share it, and `key` that of the method's own chance. A run that ends early,
@@ -185,7 +222,8 @@ def measure(course: Course, method: str, /, *, start: Sequence[int], steps: int,
         Walk(course, course.network.init(rng=np.random.default_rng(start))),
         relative_error(course.problem, course.network),
     )
-    when, descent = np.linspace(0, steps, records + 1).round().astype(int), METHODS[method].descend(walk, steps, key)
+    way = METHODS[method] if isinstance(method, str) else method
+    when, descent = np.linspace(0, steps, records + 1).round().astype(int), way.descend(walk, steps, key)
     rows = []
     for t in range(steps + 1):
         if t in when:

@@ -19,9 +19,10 @@ SEARCH = ("halvings", "exhaustive")  # the options of the line search; all other
 class Natural:
     """`θ ← θ - η d` with a natural gradient d and the best η of 1, ½, ..., 2^-30 and 0: a round is one step.
 
-    `method` and `options` are those of `natural.direction` and of `natural.line_search`; d is that of the weighted loss, with the
-    Gramian JᵀΛJ. Methods that draw probes draw those of step t in the stream t of `seed`, so that another step is another sketch.
-    Algorithm 1's rank and oversampling are the state, the first from `options` or from an initial sketch.
+    "searched" finds η itself. `method` and `options` are those of `natural.direction` and of `natural.line_search`; d is that of
+    the weighted loss, with the Gramian JᵀΛJ. Methods that draw probes draw those of step t in the stream t of `seed`, so that
+    another step is another sketch. Algorithm 1's rank and oversampling are the state, the first from `options` or from an initial
+    sketch.
     """
 
     method: str
@@ -30,7 +31,8 @@ class Natural:
 
     def __post_init__(self) -> None:
         """Raises `UnknownNameError` for an option that neither the method nor the line search has."""
-        known = [name for name in (*natural.accepted(self.method), *SEARCH) if name not in ("key", "stream")]
+        search = () if self.searching else SEARCH
+        known = [name for name in (*natural.accepted(self.method), *search) if name not in ("key", "stream", "loss")]
         for name in self.options:
             if name not in known:
                 raise UnknownNameError("options", name, known)
@@ -39,6 +41,11 @@ class Natural:
     def random(self) -> bool:
         """Whether the direction depends on probes."""
         return "key" in natural.accepted(self.method)
+
+    @property
+    def searching(self) -> bool:
+        """Whether the direction is a step already, found by losses."""
+        return "loss" in natural.accepted(self.method)
 
     @property
     def adaptive(self) -> bool:
@@ -79,12 +86,16 @@ class Natural:
         lin = at.weighted(weights)
         if self.adaptive:
             options |= self._sizes(lin, state, options)
+        if self.searching:
+            options |= {"loss": lambda d: at.moved(at.theta - d).loss(weights)}
         found = natural.METHODS[self.method](lin, **options)
         if self.adaptive:
             sizes = (found.rank, options["oversampling"])
             state = {
                 name: arrays.zeros((1,), at.theta, xp=arrays.namespace(at.theta)) + n for name, n in zip(state, sizes, strict=True)
             }
+        if self.searching:
+            return at.theta - found.vector, state, int(found.rank > 0)
         search = {name: value for name, value in self.options.items() if name in SEARCH}
         start = at.loss(weights)
         step, _ = natural.line_search(lambda x: at.moved(x).loss(weights), at.theta, found.vector, start=start, **search)
