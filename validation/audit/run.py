@@ -99,12 +99,12 @@ def measured(name, options, tell):
 
 
 def installed(library, folder):
-    """The interpreter of the library's environment, which is made if it is not there. Raises `Unavailable`."""
+    """The interpreter of the library's environment, which is made if it is not there or not whole. Raises `Unavailable`."""
     if not library.requirements:
         return Path(sys.executable)
     python, done = folder / "bin" / "python", folder / "installed.json"
     wanted = json.dumps([library.requirements, library.also])
-    if done.exists() and done.read_text() == wanted:
+    if done.exists() and done.read_text() == wanted and versions(library, python):
         return python
     shutil.rmtree(folder, ignore_errors=True)
     base = interpreter(library.python)
@@ -138,11 +138,11 @@ def run(argv, folder, missing):
 
 
 def versions(library, python):
-    """What was installed, of that which was asked for."""
+    """What was installed, of that which was asked for; nothing where some of it is missing."""
     names = [re.split(r"[=\[<>]", line)[0] for line in (*library.requirements, *library.also, "numpy")]
     code = "import sys, json, importlib.metadata as m; print(json.dumps({n: m.version(n) for n in sys.argv[1:]}))"
-    done = subprocess.run([str(python), "-c", code, *names], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout) | {"python": library.python}
+    done = subprocess.run([str(python), "-c", code, *names], capture_output=True, text=True, check=False)
+    return {} if done.returncode else json.loads(done.stdout) | {"python": library.python}
 
 
 # Measurements
