@@ -24,7 +24,7 @@ OWN = ("seconds", "versions")  # what two runs to the same end may differ in
 
 
 def run(steps, **options):
-    options = {"record": 4, "every": 5, "lr": 1e-5, "samples": 3, "checkpoint_every": 3} | options
+    options = {"record": 4, "every": 5, "lr": 1e-5, "alpha": 1e-4, "samples": 3, "checkpoint_every": 3} | options
     return train(PROBLEM, NETWORK, NETWORK.init(rng=17), **({"steps": steps} | options))
 
 
