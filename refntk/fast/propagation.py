@@ -56,7 +56,8 @@ def tangent(tape: Tape, directions: Sequence[tuple[Array, Array]], *, xp: Namesp
         if layer.scale != 1.0:
             dz *= layer.scale
         if da is not None:
-            add_product(da.reshape(-1, da.shape[-1]), layer.W, layer.scale, dz.reshape(-1, dz.shape[-1]))
+            W = np.ascontiguousarray(layer.W)  # θ may be every second number of something
+            add_product(da.reshape(-1, da.shape[-1]), W, layer.scale, dz.reshape(-1, dz.shape[-1]))
         last = i == len(tape.layers) - 1
         if not last or tape.jet.live[0] == 0:
             dz[0] += db[:, None, :]

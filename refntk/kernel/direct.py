@@ -104,11 +104,10 @@ class DirectLinearization:
         self, after: int = 0, *, seeds: Seeds | None = None, then: Callable[[slice, list[RowFactors]], Any] = pair
     ) -> Iterable[Any]:
         """J itself as the bias of an affine map without inputs; the Gram products then say K = J Jᵀ."""
+        dense = self.dense()
         for rows in self.blocks.values():
             if rows.stop > after:
-                J = self.dense()[rows, :]
-                if seeds is not None:
-                    J = J * seeds(rows, self.residual[rows])[:, None]
+                J = dense[rows, :] if seeds is None else dense[rows, :] * seeds(rows, self.residual[rows])[:, None]
                 J = J[None, None, ...]
                 yield then(rows, [RowFactors(J[0, ..., :0], J, J[0, ...], 1.0)])
 

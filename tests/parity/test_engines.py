@@ -1,5 +1,6 @@
 """Every primitive of the numba engine against the reference: over problems, widths, channel sets, threads, JIT on and off."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -92,6 +93,14 @@ def test_problems(name, threads):
 )
 def test_any_network(name, hidden, count, seed, collapse, scaling):
     assert max(errors(both(name, hidden, "tanh", count, seed, collapse=collapse, scaling=scaling), seed).values()) < 64
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_parameters_that_are_not_next_to_each_other(turned):
+    want, got = both("wave", (9, 7), "tanh", 10, 3)
+    spread = np.repeat(got.theta, 2)[::2] if not turned else np.ascontiguousarray(got.theta[::-1])[::-1]
+    assert not spread.flags.c_contiguous
+    assert max(errors((want, dataclasses.replace(got, theta=spread))).values()) < 64
 
 
 dx, dy = jets.partials(2)
