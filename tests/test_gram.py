@@ -14,6 +14,7 @@ SHAPES = [
     (4, 1, 5, 3, 2),
     (3, 2, 4, 2, 5),
     (8, 2, 1, 2, 2),
+    (13, 1, 2, 3, 2),
 ]  # channels, components, points, in, out
 each_shape = pytest.mark.parametrize("shape", SHAPES, ids=str)
 each_engine = pytest.mark.parametrize("name", engine.names())

@@ -11,48 +11,57 @@ import numpy as np
 from numba import njit
 
 from ..arrays import Array, Namespace
+from ..kernel import gram
 from ..kernel.gram import RowFactors
 from . import pool
 from .blas import add_product
 from .buffers import empty
+from .compiled import Kernel, compiled
 
-REORDER = {"reassoc", "contract"}  # lets a dot product use vector lanes; the order is fixed when the kernel is compiled
-
-
-@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
-def _point_gram(A: Any, D: Any, B: Any, square: float, out: Any) -> None:
-    channels, components, points, width = D.shape
-    fan_in = A.shape[2]
-    inner = np.empty((channels, channels), dtype=out.dtype)
-    for i in range(points):
-        for c in range(channels):
-            for e in range(c + 1):
-                total = out.dtype.type(0)
-                for u in range(fan_in):
-                    total += A[c, i, u] * A[e, i, u]
-                inner[c, e] = total if c == e else 2 * total
-        for r in range(components):
-            gram = out.dtype.type(0)
-            for c in range(channels):
-                for e in range(c + 1):
-                    total = out.dtype.type(0)
-                    for u in range(width):
-                        total += D[c, r, i, u] * D[e, r, i, u]
-                    gram += inner[c, e] * total
-            bias = out.dtype.type(0)
-            for u in range(width):
-                bias += B[r, i, u] * B[r, i, u]
-            out[i, r] = square * gram + bias
+REORDER = ("reassoc", "contract")  # lets a dot product use vector lanes; the order is fixed when the kernel is compiled
+SPELLED = 12  # channels; sixteen take 6 s to compile and are hardly faster then
 
 
 def point_gram(factors: RowFactors, *, xp: Namespace) -> Array:
-    """Twin of `kernel.gram.point_gram`."""
+    """Twin of `kernel.gram.point_gram`, to which many channels are left."""
+    if len(factors.D) > SPELLED:
+        return gram.point_gram(factors, xp=xp)
     out = np.empty((factors.points, factors.D.shape[1]), dtype=factors.D.dtype)
-    _point_gram(factors.A, factors.D, factors.B, factors.scale**2, out)
+    point_kernel(len(factors.D))(factors.A, factors.D, factors.B, factors.scale**2, out)
     return out.reshape(-1)
 
 
-@njit(nogil=True, cache=True, fastmath=REORDER, error_model="numpy")
+@cache
+def point_kernel(channels: int) -> Kernel:
+    """`out[i, r] = square Σ_c,e (A_c,i · A_e,i)(D_c,r,i · D_e,r,i) + |B_r,i|²`, arguments (A, D, B, square, out).
+
+    The products of all pairs of channels are summed in one walk along the rows, each channel read once: 64 μs for 150 points of
+    four channels, 500 wide, where a walk for every pair takes 151.
+    """
+    pairs = [(c, e) for c in range(channels) for e in range(c + 1)]
+
+    def walk(name: str, row: str) -> list[str]:
+        """The dot products of all pairs of channels, as lines."""
+        sums = [f"{name}{c}_{e} = T(0)" for c, e in pairs]
+        reads = [f"x{c} = {name}[{c}, {row}, u]" for c in range(channels)]
+        adds = [f"{name}{c}_{e} += x{c} * x{e}" for c, e in pairs]
+        return [*sums, f"for u in range({name}.shape[-1]):", *(" " + line for line in reads + adds)]
+
+    total = " + ".join(f"{1 if c == e else 2} * A{c}_{e} * D{c}_{e}" for c, e in pairs)
+    points = [
+        *walk("A", "i"),
+        "for r in range(D.shape[1]):",
+        *(" " + line for line in walk("D", "r, i")),
+        " b = T(0)",
+        " for u in range(B.shape[2]):",
+        "  b += B[r, i, u] * B[r, i, u]",
+        f" out[i, r] = square * ({total}) + b",
+    ]
+    head = ["def kernel(A, D, B, square, out):", " T = out.dtype.type", " for i in range(D.shape[2]):"]
+    return compiled("\n".join(head + ["  " + line for line in points]) + "\n", *REORDER)
+
+
+@njit(nogil=True, cache=True, fastmath=set(REORDER), error_model="numpy")
 def _pair_sum(inner: Any, outer: Any, bias: Any, scale: float, out: Any) -> None:
     """out[i, r, j, q] = scale Σ_c,e inner[c, i, e, j] outer[c, r, i, e, q, j] + bias[r, i, q, j]."""
     channels, m, n, others, k, _ = outer.shape[0], outer.shape[1], outer.shape[2], outer.shape[3], outer.shape[4], 0
@@ -112,11 +121,11 @@ def combine(stretches: Sequence[Sequence[RowFactors]], shares: Sequence[float | 
     shapes = [(f.A.shape[-1], f.D.shape[-1]) for f in first]
     out = empty((count, sum((fan_in + 1) * fan_out for fan_in, fan_out in shapes)), first[0].D.dtype)
     tasks, start = [], 0
-    blocks = _blocks(tuple(shapes), os.cpu_count() or 1)
+    blocks, largest = _blocks(tuple(shapes), os.cpu_count() or 1), max(fan_in * fan_out for fan_in, fan_out in shapes)
     for layer, (fan_in, fan_out) in zip(zip(*stretches, strict=True), shapes, strict=True):
         W = out[:, start : start + fan_in * fan_out].reshape(count, fan_in, fan_out)
         b = out[:, start + fan_in * fan_out : start + (fan_in + 1) * fan_out]
-        size = -(-fan_in // blocks)
+        size = -(-fan_in // max(1, blocks * fan_in * fan_out // largest))  # what is small stays whole
         tasks += [(layer, shares, slice(low, min(low + size, fan_in)), W, b) for low in range(0, fan_in, size)]
         start += (fan_in + 1) * fan_out
     pool.map(_fill, sorted(tasks, key=lambda task: (task[2].stop - task[2].start) * task[3].shape[2], reverse=True))

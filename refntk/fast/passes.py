@@ -1,18 +1,14 @@
 """A jet through one activation, in numba: kernels written from the table, one fused loop for each pass.
 
 The same table that the reference loops over is spelled out as source (`calculus.expression`) and compiled: every channel of a point
-is read once, all products stay in registers, every result is written once. Kernels are made when first asked for and kept on disk
-by numba (in `REFNTK_CACHE`, or the user's cache folder). The transcendental functions stay with NumPy, whose tanh and exp are
-vectorised where numba's are not; they see only the value channel.
+is read once, all products stay in registers, every result is written once. The transcendental functions stay with NumPy, whose tanh
+and exp are vectorised where numba's are not; they see only the value channel.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +20,7 @@ from ..calculus.activation import Activation
 from ..calculus.expression import Pass
 from ..calculus.jet import Table
 from .buffers import empty
-
-Kernel = Callable[..., None]
+from .compiled import Kernel, compiled
 
 
 def activate(table: Table, activation: Activation, z: Array, *, xp: Namespace, bias: Array | None = None) -> tuple[Array, Any]:
@@ -90,19 +85,19 @@ def _linear(kernel: Kernel, channels: int, saved: Any, other: Array) -> Array:
 def forward_kernel(table: Table, activation: Activation) -> Kernel:
     """`out[c] = Σ terms`, arguments (z, *generators, out)."""
     finish = FINISH.get(activation.name, ())
-    return _compile(_source(expression.forward(table), activation, finish, skip=bool(finish) and _tells_value(table)))
+    return compiled(_source(expression.forward(table), activation, finish, skip=bool(finish) and _tells_value(table)), "contract")
 
 
 @cache
 def tangent_kernel(table: Table, activation: Activation) -> Kernel:
     """`out[c] = Σ_g (∂a_c/∂z_g) other[g]`, arguments (z, *generators, other, out)."""
-    return _compile(_source(expression.tangent(table), activation))
+    return compiled(_source(expression.tangent(table), activation), "contract")
 
 
 @cache
 def adjoint_kernel(table: Table, activation: Activation) -> Kernel:
     """`out[g] = Σ_c (∂a_c/∂z_g) other[c]`, arguments (z, *generators, other, out)."""
-    return _compile(_source(expression.adjoint(table), activation))
+    return compiled(_source(expression.adjoint(table), activation), "contract")
 
 
 def _source(what: Pass, activation: Activation, finish: Iterable[str] = (), *, skip: bool = False) -> str:
@@ -122,26 +117,3 @@ def _source(what: Pass, activation: Activation, finish: Iterable[str] = (), *, s
     body += expression.derivatives(activation, what.orders)
     body += [f"out[{c}, {batch}i, u] = {row}" for c, row in enumerate(what.rows) if c or not skip]
     return "\n".join(lines + [" " * 16 + line for line in body]) + "\n"
-
-
-@cache
-def _compile(source: str) -> Kernel:
-    """The source as a compiled function that releases the GIL. It stands in a file of its own so that numba can keep it."""
-    path = _folder() / f"kernel_{hashlib.sha256(source.encode()).hexdigest()[:32]}.py"
-    kept = True
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or path.read_text() != source:
-            scratch = path.with_suffix(f".{os.getpid()}")
-            scratch.write_text(source)
-            os.replace(scratch, path)
-    except OSError:
-        kept = False  # nowhere to keep it: compiled anew in every process
-    scope: dict[str, Any] = {"__name__": __name__}  # numba imports a kept kernel's module by this name
-    exec(compile(source, str(path), "exec"), scope)  # the source is the table's, spelled out above
-    return njit(nogil=True, cache=kept, error_model="numpy", fastmath={"contract"})(scope["kernel"])
-
-
-def _folder() -> Path:
-    chosen = os.environ.get("REFNTK_CACHE")
-    return Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "refntk"

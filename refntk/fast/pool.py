@@ -22,7 +22,7 @@ from typing import Any
 import numba
 from threadpoolctl import ThreadpoolController
 
-SHARED_BYTES = 2**22  # a term whose tape is smaller is not worth a second thread
+SHARED_BYTES = 2**24  # a term whose tape is smaller stays whole (wave, 3 × 500: 43.4 ms a step against 44.9 with halves from 4 MiB)
 MOST_BYTES = 2**25  # and no stretch leaves much more than this
 
 
