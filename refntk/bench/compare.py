@@ -98,7 +98,8 @@ def table(document: Mapping[str, Any], /) -> str:
     """
     case, rows = document["case"], document["measurements"]
     counts = ", ".join(f"{term} {n}" for term, n in case["rows"].items())
-    rounds, n = len(rows[0]["seconds"]), sum(case["rows"].values())
+    rounds = " or ".join(map(str, sorted({len(row["seconds"]) for row in rows})))
+    n = sum(case["rows"].values())
     lines = [
         f"{case['problem']} {'-'.join(map(str, case['sizes']))}: {case['p']:,} parameters, {n} rows ({counts})",
         f"milliseconds, median of {rounds} rounds (least of them), x = median over that of the bare matrix products",

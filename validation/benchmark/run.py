@@ -36,6 +36,7 @@ PROBLEMS = {  # sizes of the network, and points where they are not the paper's
     "poisson2d": ([2, 20, 20, 20, 20, 1], {}),
 }
 ROTATIONS = {"traces": ("traces",), "ntk": ("ntk",)}  # where rivals take seconds; all else is "steps"
+STEP_ROUNDS = 25  # of "steps", whose ratios are to be known to some percent
 MOST = 0.6  # of the machine's memory: what takes more in a process of its own is not timed among others
 NO_GPU = "not measured"
 
@@ -47,11 +48,12 @@ def main(arguments=None):
     out.mkdir(parents=True, exist_ok=True)
     rivals = [library for library in options.rivals if find_spec(library)]
     timing = {"rounds": 2, "warmups": 1, "pause": 0.0} if options.quick else {"rounds": options.rounds}
+    steps = timing if options.quick else {"rounds": max(STEP_ROUNDS, options.rounds)}
     for name in options.only:
         if name == "growth":
             result = growth.measure(timing, shrink=64 if options.quick else 1)
         else:
-            result = side_by_side(case(name, options.quick), rivals, timing, quick=options.quick)
+            result = side_by_side(case(name, options.quick), rivals, timing, steps, quick=options.quick)
             result["ratios"] = ratios(result)
             print(bench.table(result), *(f"{what}: {values}" for what, values in result["ratios"].items()), sep="\n")
         result["left_out"] = [f"{library}: not installed" for library in options.rivals if library not in rivals]
@@ -68,7 +70,9 @@ def parser():
     known = [*PROBLEMS, "growth"]
     found.add_argument("--only", nargs="+", choices=known, default=known, metavar="NAME", help=f"some of {', '.join(known)}")
     found.add_argument("--rivals", nargs="*", choices=RIVALS, default=RIVALS, metavar="LIBRARY", help="jax, torch, or none")
-    found.add_argument("--rounds", type=int, default=bench.ROUNDS, metavar="N", help=f"(default: {bench.ROUNDS})")
+    found.add_argument(
+        "--rounds", type=int, default=bench.ROUNDS, metavar="N", help=f"(default: {bench.ROUNDS}; of steps at least {STEP_ROUNDS})"
+    )
     found.add_argument("--quick", action="store_true", help="tiny sizes and few rounds, to see whether everything runs")
     found.add_argument("--out", type=Path, metavar="FOLDER", help="(default: results, with --quick a temporary folder)")
     return found
@@ -83,7 +87,7 @@ def case(name, quick=False):
     return bench.Case.of(problem, sizes, counts=counts)
 
 
-def side_by_side(case, rivals, timing, quick=False):
+def side_by_side(case, rivals, timing, steps=None, quick=False):
     """The document of one problem: memory, agreement, times, ratios."""
     prepared = own(case) | others(case, rivals)
     peaks = memory(case, prepared, ["ntk"] if quick else list(bench.WORKLOADS))
@@ -94,7 +98,7 @@ def side_by_side(case, rivals, timing, quick=False):
     rows = []
     for name in ("steps", *ROTATIONS):
         mine = {key: call for key, call in calls.items() if _rotation(key[0]) == name}
-        rows += bench.rotation(name, mine, bench.gemms(case), progress=True, **timing)
+        rows += bench.rotation(name, mine, bench.gemms(case), progress=True, **(steps or timing if name == "steps" else timing))
     return bench.document(case, rows, agreement, memory=peaks, gpu=gpu(case, rivals, references, timing))
 
 
