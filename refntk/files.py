@@ -161,7 +161,7 @@ def _trusted(path: Path, file: _Sparing, schema: str) -> tuple[dict[str, Any], d
         digest = members.pop("sha256")
         if _digest(members).tobytes() != digest.tobytes():
             raise ValueError("its digest does not fit its contents")
-        meta = _json(members.pop("meta"))
+        meta = parse_json(members.pop("meta").tobytes())
         if meta.pop("schema") != schema:
             raise ValueError(f"it is no {schema}")
     except DISTRUST as error:
@@ -208,7 +208,7 @@ def read_json(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:
     with open(path, "rb") as file:
         text = file.read(META_BYTES + 1)
     try:
-        found = _json(np.frombuffer(text, dtype=np.uint8))
+        found = parse_json(text)
         if found.get("schema") != schema:
             raise ValueError(f"it is no {schema}")
     except DISTRUST as error:
@@ -216,8 +216,8 @@ def read_json(path: str | os.PathLike[str], schema: str) -> dict[str, Any]:
     return found
 
 
-def _json(text: np.ndarray) -> dict[str, Any]:
-    """A JSON object, without NaN and without a name twice."""
+def parse_json(text: bytes) -> dict[str, Any]:
+    """A JSON object of at most a mebibyte, without NaN and without a name twice. Raises what is in `DISTRUST`."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
@@ -230,9 +230,9 @@ def _json(text: np.ndarray) -> dict[str, Any]:
     def finite(text: str) -> float:
         return float(text) if math.isfinite(float(text)) else never(text)
 
-    if text.size > META_BYTES:
+    if len(text) > META_BYTES:
         raise ValueError("its JSON is too long")
-    found = json.loads(text.tobytes().decode(), object_pairs_hook=once, parse_constant=never, parse_float=finite)
+    found = json.loads(text.decode(), object_pairs_hook=once, parse_constant=never, parse_float=finite)
     if not isinstance(found, dict):
         raise ValueError("its JSON is no object")
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy as library
 
 import refntk as rn
 from refntk.conformance import (
@@ -346,9 +347,8 @@ def test_a_probe_finds_what_shapes_do_not():
 
 
 def test_files_of_parameters_are_read_and_not_trusted(tmp_path):
-    numpy = pytest.importorskip("safetensors.numpy")
     mapping = {"0.weight": np.ones((2, 3))}
-    numpy.save_file(mapping, tmp_path / "a.safetensors")
+    library.save_file(mapping, tmp_path / "a.safetensors")
     np.savez(tmp_path / "a.npz", **mapping)
     for kind in ("npz", "safetensors"):
         assert np.array_equal(load_parameters(tmp_path / f"a.{kind}")["0.weight"], mapping["0.weight"])
@@ -360,19 +360,56 @@ def test_files_of_parameters_are_read_and_not_trusted(tmp_path):
 # Other languages
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-def test_the_reader_in_cpp_reads_and_agrees(tmp_path):
-    program = str(tmp_path / "reader")
+ONE_NEURON = "poisson1d-002"  # 12 rows: its kernel lies in the file beside
+
+
+@pytest.fixture(scope="module")
+def cpp(tmp_path_factory):
+    """`judged(path)`: what the reader in C++ says of a file, {word: number}; and the program itself."""
+    if shutil.which("g++") is None:
+        pytest.skip("no C++ compiler")
+    program = str(tmp_path_factory.mktemp("cpp") / "reader")
     subprocess.run(["g++", "-std=c++17", "-O1", str(ADAPTERS / "reader.cpp"), "-o", program], check=True, timeout=200)
-    told_by = subprocess.run(
-        [program, str(FOLDER / "poisson1d.json")], capture_output=True, text=True, check=True, timeout=100
-    ).stdout
-    errors = {name: float(value) for name, value in (line.split() for line in told_by.splitlines())}
+
+    def judged(path):
+        told_by = subprocess.run([program, str(path)], capture_output=True, text=True, check=True, timeout=100).stdout
+        return {name: float(value) for name, value in (line.split() for line in told_by.splitlines())}
+
+    return judged, program
+
+
+def test_the_reader_in_cpp_reads_and_agrees(cpp):
+    judged, program = cpp
+    errors = judged(FOLDER / "poisson1d.json")
     assert errors.pop("cases") > 20
     assert set(errors) == {"residual", "jacobian", "ntk", "traces"}
     assert max(errors.values()) < 30
     with Process([program], limit=100.0) as candidate:
         assert examine(candidate, selection(read(only="poisson1d"))).passed
+
+
+def test_the_reader_in_cpp_reads_the_file_beside(cpp, tmp_path):
+    """Planted faults: one number of one kernel that lies there is changed; the file ends early; it is gone."""
+    judged, _ = cpp
+    document, tensors = json.loads((FOLDER / "poisson1d.json").read_text()), library.load_file(FOLDER / "poisson1d.safetensors")
+    for group in document["groups"]:
+        group["tests"] = [test for test in group["tests"] if test["id"] == ONE_NEURON]
+    path, beside = tmp_path / "one.json", tmp_path / "one.safetensors"
+    path.write_text(json.dumps(document))
+    library.save_file(tensors, beside)
+    right = judged(path)
+    assert right["cases"] == 1
+    assert right["ntk"] < 30
+    kernel = tensors[f"{ONE_NEURON}/want/ntk/mid"]
+    kernel[1, 2] *= 1 + 1e-9
+    library.save_file(tensors, beside)
+    assert judged(path)["ntk"] > 1e4
+    beside.write_bytes(beside.read_bytes()[:-1])
+    with pytest.raises(subprocess.CalledProcessError):
+        judged(path)
+    beside.unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        judged(path)
 
 
 # Adapters

@@ -10,8 +10,9 @@ from functools import cache
 import mpmath
 import numpy as np
 import pytest
+import safetensors.numpy as library
 
-from refntk import problems, weights
+from refntk import problems, safetensors, weights
 from refntk.calculus import activation as activations
 from refntk.cli import main
 from refntk.errors import DamagedFile, UnknownNameError
@@ -19,6 +20,7 @@ from refntk.vectors import encoding, plan, reader, schema, truth
 from refntk.vectors.case import FLAGS, TOLERANCE, UNIT, Want
 from refntk.vectors.lint import faults
 from tests import rational_witness as witness
+from tests.test_safetensors import HOSTILE as SAFETENSORS
 
 NAMES = plan.names()
 each_file = pytest.mark.parametrize("name", NAMES)
@@ -69,7 +71,9 @@ def test_files_hold_the_plan(name):
         replace(case, want=known[case.name].want, refused=known[case.name].refused, flags=known[case.name].flags)
         for case in planned
     ]
-    assert encoding.encode(name, filled) == (reader.FOLDER / f"{name}.json").read_text()
+    assert encoding.encode(name, filled) == {
+        file: (reader.FOLDER / file).read_bytes() for file in (f"{name}.json", f"{name}.safetensors")
+    }
 
 
 @each_file
@@ -270,15 +274,18 @@ def test_an_error_is_measured_by_its_scale():
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("quadratic.json", "manifest.json", "schema.json"):
+    for name in ("quadratic.json", "quadratic.safetensors", "manifest.json", "schema.json"):
         shutil.copy(reader.FOLDER / name, tmp_path)
     return tmp_path
 
 
-def signed(folder, text):
-    """The file with new contents and a manifest that vouches for it."""
-    (folder / "quadratic.json").write_bytes(text.encode())
-    (folder / "manifest.json").write_text(encoding.manifest({"quadratic.json": text}))
+def signed(folder, text, tensors=None):
+    """The files with new contents and a manifest that vouches for them."""
+    made = {"quadratic.json": text.encode()}
+    made["quadratic.safetensors"] = (folder / "quadratic.safetensors").read_bytes() if tensors is None else tensors
+    made["manifest.json"] = encoding.manifest(made)
+    for name, data in made.items():
+        (folder / name).write_bytes(data)
 
 
 def changed(old, new, count=1):
@@ -309,8 +316,8 @@ HOSTILE = {
     "a fraction": changed('"numberOfTests": 9', '"numberOfTests": 9.0'),
     "another number of tests": changed('"numberOfTests": 9', '"numberOfTests": 8'),
     "a long number": changed('"numberOfTests": 9', '"numberOfTests": ' + "9" * 5000),
-    "a name twice": changed('"version": "1"', '"version": "1", "version": "1"'),
-    "another version": changed('"version": "1"', '"version": "2"'),
+    "a name twice": changed('"version": "2"', '"version": "2", "version": "2"'),
+    "another version": changed('"version": "2"', '"version": "1"'),
     "another problem": changed('"problem": "quadratic"', '"problem": "wave"'),
     "an unknown name": edited((*TEST, "extra"), 1),
     "an unknown quantity": changed('"residual"', '"residuals"'),
@@ -357,9 +364,10 @@ def test_hostile_files_are_refused(folder, damage):
         list(reader.read(folder))
 
 
-def test_a_flipped_bit_is_seen(folder):
-    path = folder / "quadratic.json"
-    signed(folder, path.read_text())
+@pytest.mark.parametrize("file", ["quadratic.json", "quadratic.safetensors"])
+def test_a_flipped_bit_is_seen(folder, file):
+    path = folder / file
+    signed(folder, (folder / "quadratic.json").read_text())
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
@@ -367,9 +375,95 @@ def test_a_flipped_bit_is_seen(folder):
         list(reader.read(folder))
 
 
+LARGE = "quadratic-004/want/ntk"  # 9 × 9
+AT = ("groups", 0, "tests", 3, "want", "ntk")
+BESIDE = {  # what becomes of the tensors, and what is said
+    "a tensor that nobody names": (lambda t: t | {"quadratic-004/want/ntk/median": t[f"{LARGE}/mid"]}, "named nowhere"),
+    "a tensor that is missing": (lambda t: {k: v for k, v in t.items() if k != f"{LARGE}/scale"}, "ntk/scale is not in the file"),
+    "no tensors": (lambda t: {}, "is not in the file"),
+    "another shape": (lambda t: t | {f"{LARGE}/mid": t[f"{LARGE}/mid"].reshape(-1)}, r"expected float64 \(9, 9\)"),
+    "another size": (lambda t: t | {f"{LARGE}/mid": t[f"{LARGE}/mid"][:8]}, r"expected float64 \(9, 9\)"),
+    "NaN": (lambda t: t | {f"{LARGE}/mid": t[f"{LARGE}/mid"] * np.nan}, "not finite"),
+    "an infinity": (lambda t: t | {f"{LARGE}/upper": t[f"{LARGE}/upper"] + np.inf}, "not finite"),
+    "bounds out of order": (lambda t: t | {f"{LARGE}/upper": t[f"{LARGE}/lower"] - 1}, "not in order"),
+    "a negative scale": (lambda t: t | {f"{LARGE}/scale": -t[f"{LARGE}/scale"]}, "not in order"),
+}
+
+
+@pytest.mark.parametrize("damage", BESIDE)
+def test_hostile_tensors_are_refused(folder, damage):
+    change, said = BESIDE[damage]
+    tensors = safetensors.decode((folder / "quadratic.safetensors").read_bytes())
+    text = (folder / "quadratic.json").read_text()
+    signed(folder, text, safetensors.encode(tensors))
+    assert len(list(reader.read(folder))) == 9
+    signed(folder, text, safetensors.encode(change(tensors)))
+    with pytest.raises(DamagedFile, match=said):
+        list(reader.read(folder))
+
+
+def test_tensors_in_single_precision_are_refused(folder):
+    tensors = safetensors.decode((folder / "quadratic.safetensors").read_bytes())
+    single = tensors | {f"{LARGE}/mid": np.ones((9, 9), np.float32)}
+    signed(folder, (folder / "quadratic.json").read_text(), library.save(single))
+    with pytest.raises(DamagedFile, match="float32"):
+        list(reader.read(folder))
+
+
+@pytest.mark.parametrize("damage", SAFETENSORS)
+def test_what_is_no_file_of_tensors_is_refused(folder, damage):
+    signed(folder, (folder / "quadratic.json").read_text(), SAFETENSORS[damage])
+    with pytest.raises(DamagedFile, match="is no file of tensors"):
+        list(reader.read(folder))
+
+
+REFERENCES = {
+    "another shape": (edited((*AT, "shape"), [81]), "expected float64"),
+    "a huge shape": (edited((*AT, "shape"), [999999999999, 999999999999]), "expected float64"),
+    "a name that is not there": (edited((*AT, "safetensors"), "quadratic-004/want/kernel"), "is not in the file"),
+    "a name twice": (edited((*AT[:-1], "average_ntk"), {"shape": [9, 9], "safetensors": LARGE}), "named twice"),
+    "a name that is no place": (edited((*AT, "safetensors"), "../x"), "does not fit"),
+    "a number for a name": (edited((*AT, "safetensors"), 3), "no file"),
+    "a name and numbers": (edited((*AT, "mid"), ["0x1p+0"]), "unknown name 'mid'"),
+    "numbers that should lie beside": (
+        edited(AT, {"shape": [9, 9]} | {part: ["0x1p+0"] * 81 for part in encoding.PARTS}),
+        "81 items",
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", REFERENCES)
+def test_hostile_references_are_refused(folder, damage):
+    change, said = REFERENCES[damage]
+    signed(folder, change((folder / "quadratic.json").read_text()))
+    with pytest.raises(DamagedFile, match=said):
+        list(reader.read(folder))
+
+
+def test_no_tensor_is_on_the_wrong_side():
+    """What has more than 64 entries lies beside, what has fewer in JSON, where the schema allows no more."""
+    shapes = {name: array.shape for file in NAMES for name, array in safetensors.decode(beside(file)).items() if array.size <= 64}
+    assert shapes == {}
+    definitions = json.loads((reader.FOLDER / "schema.json").read_text())["$defs"]
+    assert definitions["numbers"]["maxItems"] == encoding.MOST_IN_JSON
+    large = [case.name for name in NAMES for case in cases(name) if max_size(case) > encoding.MOST_IN_JSON]
+    named = {name.partition("/")[0] for file in NAMES for name in safetensors.decode(beside(file))}
+    assert set(large) == named
+
+
+def beside(name):
+    return (reader.FOLDER / f"{name}.safetensors").read_bytes()
+
+
+def max_size(case):
+    arrays = [case.theta, case.probes, *case.points.values(), *(want.mid for want in case.want.values())]
+    return max(array.size for array in arrays)
+
+
 MANIFESTS = {
     "longer": lambda text, size: text.replace(f'"bytes": {size}', f'"bytes": {size + 1}'),
     "shorter": lambda text, size: text.replace(f'"bytes": {size}', f'"bytes": {size - 1}'),
+    "no tensors": lambda text, size: text.replace("quadratic.safetensors", "other.safetensors"),
     "another place": lambda text, size: text.replace("quadratic.json", "../x/quadratic.json"),
     "too large": lambda text, size: text + " " * 2**21,
     "not JSON": lambda text, size: "{",
@@ -380,6 +474,7 @@ MANIFESTS = {
 def test_hostile_manifests_are_refused(folder, damage):
     text = (folder / "quadratic.json").read_text()
     signed(folder, text)
+    assert len(list(reader.read(folder))) == 9
     path = folder / "manifest.json"
     path.write_text(MANIFESTS[damage](path.read_text(), len(text.encode())))
     with pytest.raises(DamagedFile):
@@ -391,9 +486,10 @@ def test_what_is_not_there_is_said(folder, tmp_path):
         list(reader.read(tmp_path / "nowhere"))
     with pytest.raises(UnknownNameError, match="did you mean 'wave'"):
         list(reader.read(only="waves"))
-    (folder / "quadratic.json").unlink()
-    with pytest.raises(DamagedFile, match="cannot be read"):
-        list(reader.read(folder, only="quadratic"))
+    for file in ("quadratic.safetensors", "quadratic.json"):
+        (folder / file).unlink()
+        with pytest.raises(DamagedFile, match=f"{file}; it cannot be read"):
+            list(reader.read(folder, only="quadratic"))
 
 
 def test_the_manifest_names_every_file():
@@ -401,7 +497,8 @@ def test_the_manifest_names_every_file():
     assert {*listed, "manifest.json", "schema.json"} == {path.name for path in reader.FOLDER.glob("*")}
     digests = {name: hashlib.sha256((reader.FOLDER / name).read_bytes()).hexdigest() for name in listed}
     assert digests == {name: entry["sha256"] for name, entry in listed.items()}
-    assert set(listed) == {f"{name}.json" for name in [*problems.names(), "operators"]}
+    kinds = ("json", "safetensors")
+    assert set(listed) == {f"{name}.{kind}" for name in [*problems.names(), "operators"] for kind in kinds}
 
 
 # The schema
@@ -490,5 +587,7 @@ def test_lint_judges_a_folder(folder, capsys):
 def test_make_writes_the_same_bytes(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plan, "names", lambda: ["quadratic"])
     assert main(["vectors", "make", "--out", str(tmp_path / "new"), "--jobs", "1"]) == 0
-    assert "9 cases, 1 files" in capsys.readouterr().out
-    assert (tmp_path / "new" / "quadratic.json").read_bytes() == (reader.FOLDER / "quadratic.json").read_bytes()
+    assert "9 cases, 2 files, 0.1 MB" in capsys.readouterr().out
+    for file in ("quadratic.json", "quadratic.safetensors", "schema.json"):
+        assert (tmp_path / "new" / file).read_bytes() == (reader.FOLDER / file).read_bytes()
+    assert len(list(reader.read(tmp_path / "new"))) == 9

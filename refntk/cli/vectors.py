@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,25 +54,29 @@ def vectors(parser: argparse.ArgumentParser) -> Run:
 
 
 def _make(options: argparse.Namespace) -> int:
-    """Compute all vectors anew and write them, the same bytes on every machine."""
+    """Compute all vectors anew and write them, problem by problem, the same bytes on every machine."""
     from tqdm import tqdm
 
     from ..vectors import encoding, plan, reader
 
     options.out.mkdir(parents=True, exist_ok=True)
     todo = [(name, i) for name in plan.names() for i, _ in enumerate(plan.cases(name))]
+    files: dict[str, bytes] = {}
     with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        found = list(tqdm(pool.map(_certified, todo), total=len(todo), unit="case", desc="vectors"))
-    texts = {}
-    for name in plan.names():
-        texts[f"{name}.json"] = encoding.encode(name, [case for (of, _), case in zip(todo, found, strict=True) if of == name])
-    texts["manifest.json"] = encoding.manifest(texts)
-    for name, text in (texts | {"schema.json": (reader.FOLDER / "schema.json").read_text()}).items():
-        with replacing(options.out / name) as file:
-            file.write(text.encode())
-    size = sum(len(text.encode()) for text in texts.values())
-    print(f"{len(todo)} cases, {len(texts) - 1} files, {size / 1e6:.1f} MB in {options.out}")
+        found = zip(todo, tqdm(pool.map(_certified, todo), total=len(todo), unit="case", desc="vectors"), strict=True)
+        for name, of in groupby(found, key=lambda pair: pair[0][0]):
+            files |= (made := encoding.encode(name, [case for _, case in of]))
+            _write(options.out, made)
+    _write(options.out, {"manifest.json": encoding.manifest(files), "schema.json": (reader.FOLDER / "schema.json").read_bytes()})
+    size = sum(len(data) for data in files.values())
+    print(f"{len(todo)} cases, {len(files)} files, {size / 1e6:.1f} MB in {options.out}")
     return 0
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for name, data in files.items():
+        with replacing(folder / name) as file:
+            file.write(data)
 
 
 def _certified(which: tuple[str, int]) -> Case:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import arrays
+from .. import arrays, safetensors
 from ..calculus.network import MLP
-from ..errors import DamagedFile, InvalidInput, MissingDependency, ShapeError, UnknownNameError
+from ..errors import DamagedFile, InvalidInput, ShapeError, UnknownNameError
 from ..files import DISTRUST
 
 LAYOUTS = ("in,out", "out,in")
@@ -105,9 +105,9 @@ def _numbered(flat: Mapping[str, np.ndarray], pattern: str) -> dict[int, np.ndar
 
 
 def load_parameters(path: Path | str, /) -> dict[str, np.ndarray]:
-    """The named arrays of a file `.npz` or `.safetensors` (extra `interop`), for `theta_from`; nothing in it is run.
+    """The named arrays of a file `.npz` or `.safetensors`, for `theta_from`; nothing in it is run.
 
-    Raises `DamagedFile` for what cannot be read, `UnknownNameError` for another kind of file, `MissingDependency`.
+    Raises `DamagedFile` for what cannot be read, `UnknownNameError` for another kind of file.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "mine.npz"
@@ -124,20 +124,8 @@ def load_parameters(path: Path | str, /) -> dict[str, np.ndarray]:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
-        return _safetensors(path)
+        return safetensors.decode(path.read_bytes())
     except DamagedFile:
         raise
     except (*DISTRUST, MemoryError) as error:
         raise DamagedFile("path", path, f"it cannot be read ({error})") from error
-
-
-def _safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-    except ImportError as error:
-        raise MissingDependency("safetensors is not installed: pip install 'refntk[interop]'") from error
-    try:
-        return dict(load_file(path))
-    except SafetensorError as error:
-        raise DamagedFile("path", path, f"it is no safetensors file ({error})") from error

@@ -12,26 +12,27 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .. import problems
+from .. import problems, safetensors
 from ..calculus.network import MLP
 from ..calculus.polynomial import Polynomial
 from ..errors import DamagedFile, UnknownNameError
+from ..files import DISTRUST
 from ..problems.base import Problem
 from .case import Case, Operators, Want
-from .encoding import describe_network, describe_problem
+from .encoding import PARTS, describe_network, describe_problem, stored
 from .schema import validate
 from .truth import derivatives
 
 FOLDER = Path(__file__).parent / "data"  # a link to data/vectors of the repository; in the wheel, a folder of its own
-MOST_BYTES, MANIFEST_BYTES, MOST_ENTRIES = 2**25, 2**20, 2**20
+MOST_BYTES, MANIFEST_BYTES = 2**25, 2**20
 
 
 def read(folder: Path | str = FOLDER, /, *, only: str | None = None) -> Iterator[Case]:
     """The cases in `folder`, file by file; `only` one file, by its problem's name.
 
     Nothing is trusted: sizes and digests are those of the manifest, JSON has no name twice and no NaN, documents fit the schema,
-    shapes fit their numbers, numbers are finite and bounds are in order. Raises `DamagedFile` with what is wrong, and
-    `UnknownNameError` for `only`.
+    tensors lie beside the JSON that names them and no others do, shapes fit their numbers, numbers are finite, bounds are in order.
+    Raises `DamagedFile` with what is wrong, and `UnknownNameError` for `only`.
 
     >>> case = next(read(only="wave"))
     >>> case.name, case.want["ntk"].mid.shape
@@ -39,16 +40,23 @@ def read(folder: Path | str = FOLDER, /, *, only: str | None = None) -> Iterator
     """
     folder = Path(folder)
     listed = _manifest(folder)
-    names = [name.removesuffix(".json") for name in listed]
+    names = [name.removesuffix(".json") for name in listed if name.endswith(".json")]
     if only is not None and only not in names:
         raise UnknownNameError("only", only, names)
     for name in names if only is None else [only]:
         path = folder / f"{name}.json"
-        entry = listed[path.name]
-        data = _bytes(path, entry["bytes"])
-        if hashlib.sha256(data).hexdigest() != entry["sha256"]:
-            raise DamagedFile("path", path, "its digest is not that of the manifest; restore both from one copy")
-        yield from decode(data, path, name)
+        data, beside = (_vouched(file, listed) for file in (path, path.with_suffix(".safetensors")))
+        yield from decode(data, beside, path, name)
+
+
+def _vouched(path: Path, listed: Mapping[str, Any]) -> bytes:
+    """The bytes of a file for which the manifest vouches."""
+    if path.name not in listed:
+        raise DamagedFile("path", path, "the manifest does not name it; restore both from one copy")
+    data = _bytes(path, listed[path.name]["bytes"])
+    if hashlib.sha256(data).hexdigest() != listed[path.name]["sha256"]:
+        raise DamagedFile("path", path, "its digest is not that of the manifest; restore both from one copy")
+    return data
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -99,43 +107,52 @@ def _schema() -> dict[str, Any]:
     return json.loads((FOLDER / "schema.json").read_text())
 
 
-def decode(data: bytes, path: Path, name: str) -> Iterator[Case]:
-    """The cases of one file's bytes. Raises `DamagedFile`."""
-    document, seen = _json(data, path, "file"), set()
+def decode(data: bytes, beside: bytes, path: Path, name: str) -> Iterator[Case]:
+    """The cases in the bytes of a JSON file and of the safetensors file beside it. Raises `DamagedFile`."""
+    document, aside, seen = _json(data, path, "file"), _tensors(beside, path.with_suffix(".safetensors")), set()
     try:
         if document["problem"] != name:
             raise ValueError(f"it holds the problem {document['problem']!r}")
-        cases = [_case(document["problem"], group, test) for group in document["groups"] for test in group["tests"]]
+        cases = [_case(document["problem"], group, test, aside) for group in document["groups"] for test in group["tests"]]
         for case in cases:
             if case.name in seen or any(flag not in document["notes"] for flag in case.flags):
                 raise ValueError(f"{case.name}: its id stands twice, or a flag is not explained")
             seen.add(case.name)
         if document["numberOfTests"] != len(cases):
             raise ValueError(f"it holds {len(cases)} tests")
+        if aside:
+            raise ValueError(f"{len(aside)} tensors beside it are named nowhere: {', '.join(aside)[:200]}")
     except (ValueError, TypeError, LookupError, ArithmeticError) as error:
         raise DamagedFile("path", path, f"it cannot be trusted ({error})") from error
     yield from cases
 
 
-def _case(name: str, group: Mapping[str, Any], test: Mapping[str, Any]) -> Case:
+def _tensors(data: bytes, path: Path) -> dict[str, np.ndarray]:
+    try:
+        return safetensors.decode(data)
+    except DISTRUST as error:
+        raise DamagedFile("path", path, f"it is no file of tensors ({error})") from error
+
+
+def _case(name: str, group: Mapping[str, Any], test: Mapping[str, Any], aside: dict[str, np.ndarray]) -> Case:
     given, problem = test["given"], _rebuilt(name, group)
     network = _rebuilt_network(given["network"])
-    points = {term: _array(tensor) for term, tensor in given["points"].items()}
+    points = {term: _array(tensor, aside) for term, tensor in given["points"].items()}
     case = Case(
         name=test["id"],
         comment=test["comment"],
         flags=tuple(test["flags"]),
         problem=problem,
         network=network,
-        theta=_array(given["theta"]),
+        theta=_array(given["theta"], aside),
         points=problem.check_points(points),
         scaling=given["scaling"],
-        quadrature={t: _array(w) for t, w in given["quadrature"].items()} if "quadrature" in given else None,
-        loss_weights=_array(given["loss_weights"]),
-        probes=_array(given["probes"]),
+        quadrature={t: _array(w, aside) for t, w in given["quadrature"].items()} if "quadrature" in given else None,
+        loss_weights=_array(given["loss_weights"], aside),
+        probes=_array(given["probes"], aside),
         dt=_float(given["dt"]),
         alpha=_float(given["alpha"]),
-        want={name: _want(name, want) for name, want in test["want"].items()},
+        want={name: _want(name, want, aside) for name, want in test["want"].items()},
         refused=tuple(test["refused"]),
     )
     _check_shapes(case)
@@ -179,15 +196,25 @@ def _float(text: str) -> float:
     return value
 
 
-def _array(tensor: Mapping[str, Any], part: str = "value") -> np.ndarray:
-    shape, numbers = tuple(tensor["shape"]), tensor[part]
-    if math.prod(shape) != len(numbers) or min(shape, default=1) < 1 or len(numbers) > MOST_ENTRIES:
-        raise ValueError(f"{len(numbers)} numbers for the shape {shape}")
-    return np.array([_float(number) for number in numbers]).reshape(shape)
+def _array(tensor: Mapping[str, Any], aside: dict[str, np.ndarray], part: str = "value") -> np.ndarray:
+    """The numbers of a tensor, its own or those that lie `aside`, from where they are taken, for nothing is there twice."""
+    shape = tuple(tensor["shape"])
+    if "safetensors" not in tensor:
+        numbers = tensor[part]
+        if math.prod(shape) != len(numbers) or min(shape) < 1:
+            raise ValueError(f"{len(numbers)} numbers for the shape {shape}")
+        return np.array([_float(number) for number in numbers]).reshape(shape)
+    name = stored(tensor["safetensors"], part)
+    if name not in aside:
+        raise ValueError(f"{name} is not in the file of tensors, or is named twice")
+    found = aside.pop(name)
+    if found.shape != shape or found.dtype != np.float64 or not np.all(np.isfinite(found)):
+        raise ValueError(f"{name} is {found.dtype} {found.shape}, or not finite; expected float64 {shape}")
+    return found
 
 
-def _want(name: str, tensor: Mapping[str, Any]) -> Want:
-    want = Want(*(_array(tensor, part) for part in ("mid", "lower", "upper", "scale")))
+def _want(name: str, tensor: Mapping[str, Any], aside: dict[str, np.ndarray]) -> Want:
+    want = Want(**{part: _array(tensor, aside, part) for part in PARTS})
     if not (np.all(want.lower <= want.mid) and np.all(want.mid <= want.upper) and np.all(want.scale >= 0)):
         raise ValueError(f"{name}: its bounds are not in order")
     return want

@@ -1,10 +1,11 @@
 // A reader of the vectors, and a candidate, in C++17 without libraries: c++ -std=c++17 -O2 reader.cpp -o reader
 //
-//   ./reader ../../data/vectors/poisson1d.json    reads the file, computes R, J, K and traces anew, prints the worst errors
+//   ./reader ../../data/vectors/poisson1d.json    reads it and poisson1d.safetensors, computes R, J, K and traces anew, prints the worst errors
 //   refntk check --problem poisson1d -- ./reader  answers questions line by line
 //
 // It knows the problem poisson1d with tanh. u, u_x, u_xx travel through the network; J comes from dual numbers.
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,11 +22,13 @@ struct Json {  // null, number, string, array or object; numbers as they stand
   string text;
   vector<Json> items;
   map<string, Json> members;
+  vector<double> large;  // from the file beside
   bool is(char c) const { return text.size() == 1 && text[0] == c; }  // '[' or '{'
   const Json& operator[](const string& name) const { return members.at(name); }
   bool has(const string& name) const { return members.count(name) > 0; }
   double number() const { return std::strtod(text.c_str(), nullptr); }  // decimal or hexadecimal, exact
   vector<double> numbers() const {  // nested lists, row by row; or {"shape", "value"} of a file
+    if (!large.empty()) return large;
     if (is('{')) return (*this)["value"].numbers();
     if (!is('[')) return {number()};
     vector<double> found;
@@ -62,6 +65,41 @@ struct Parser {
     return found;
   }
 };
+
+string contents(const string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("no file " + path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+map<string, vector<double>> tensors(const string& all) {  // of a safetensors file: length, header, numbers (here as the machine has them)
+  uint64_t length = 0;
+  if (all.size() < 8) throw std::runtime_error("cut off");
+  std::memcpy(&length, all.data(), 8);
+  const string header = all.substr(8, length), data = all.substr(8 + header.size());
+  const Json names = Parser{header}.value();
+  map<string, vector<double>> found;
+  for (auto& [name, entry] : names.members) {
+    auto offsets = entry["data_offsets"].numbers();
+    size_t begin = offsets.at(0), end = offsets.at(1);
+    if (end < begin || end > data.size()) throw std::runtime_error(name + " is cut off");
+    found[name].resize((end - begin) / 8);
+    std::memcpy(found[name].data(), data.data() + begin, (end - begin) / 8 * 8);
+  }
+  return found;
+}
+
+void fill(Json& at, const map<string, vector<double>>& beside) {  // what lies beside, where its name stands
+  if (at.has("safetensors")) {
+    string name = at["safetensors"].text;
+    if (beside.count(name)) at.members["value"].large = beside.at(name);
+    else for (string part : {"mid", "lower", "upper", "scale"}) at.members[part].large = beside.at(name + "/" + part);
+  }
+  for (auto& item : at.items) fill(item, beside);
+  for (auto& [name, member] : at.members) fill(member, beside);
+}
 
 struct Dual { double v = 0; vector<double> d; };  // a number and its derivatives by θ; none where it is constant
 static vector<double> combine(const vector<double>& a, double x, const vector<double>& b, double y) {
@@ -157,12 +195,10 @@ int answer() {
   return 0;
 }
 
-int judge(const char* path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  string all = text.str();
-  Json document = Parser{all}.value();
+int judge(const string& path) {
+  const string text = contents(path);
+  Json document = Parser{text}.value();
+  fill(document, tensors(contents(path.substr(0, path.rfind('.')) + ".safetensors")));
   map<string, double> worst;
   int cases = 0;
   for (auto& group : document["groups"].items) for (auto& test : group["tests"].items) {
