@@ -424,12 +424,13 @@ def test_the_searched_cut_goes_below_rounding_from_the_rows_only(space, right):
     assert (apart(d, np.ones(3)) < 1e-5) == right
 
 
-def test_the_finest_cut_that_is_worth_it_is_taken_and_no_other_is_tried():
+@pytest.mark.parametrize("constant", [0.0, -1e3])  # which the value of an energy may have
+def test_the_finest_cut_that_is_worth_it_is_taken_and_no_other_is_tried(constant):
     losses = []
 
     def loss(d):
         losses.append(1)
-        return float(np.sum((graded([1.0, 0.1, 0.01]).residual * (1 - d[0])) ** 2))
+        return float(np.sum((graded([1.0, 0.1, 0.01]).residual * (1 - d[0])) ** 2)) + constant
 
     natural.searched(graded([1.0, 0.1, 0.01]), loss=loss)
     assert len(losses) <= 4  # at θ, at the step 1, and at 1/2, which is worse
@@ -452,6 +453,31 @@ def test_where_nothing_is_lower_the_searched_step_is_none():
     found = natural.searched(operator(np.eye(2), np.ones(2)), loss=lambda d: float(d @ d))
     assert found.rank == 0
     assert not found.vector.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ({"theta": np.full(2, 0.1), "radius": 2.0}, 0.2 * 2**0.5),
+        ({"theta": np.full(2, 0.1)}, 0.1 * 2**0.5),
+        ({"theta": np.full(2, 0.1), "radius": float("inf")}, 2**0.5),
+        ({"theta": np.zeros(2)}, 2**0.5),  # whose length says nothing
+        ({}, 2**0.5),
+    ],
+)
+def test_no_direction_is_longer_than_its_share_of_theta(options, length):
+    """The linear model's loss falls up to (1, 1), which only steps that long reach."""
+    found = natural.searched(graded([1.0, 1e-3]), **options)
+    assert np.linalg.norm(found.vector) == pytest.approx(length, rel=1e-9)
+
+
+@pytest.mark.parametrize(("radius", "most"), [(1.0, 0.1), (float("inf"), 1.0)])
+def test_no_damped_direction_is_longer_either(radius, most):
+    lin = operator(np.diag([1.0, 1e-6]), np.array([1.0, 1.0]))
+    options = {"theta": np.array([0.1, 0.0]), "radius": radius, "cuts": (1e-22,)}
+    found = natural.searched(lin, loss=lambda d: 0.5 * (1 - d[0]) ** 2 + abs(d[1]), **options)
+    assert found.rank == 2
+    assert np.linalg.norm(found.vector) == pytest.approx(most, rel=1e-2)
 
 
 def test_a_searched_step_in_sample_space_makes_no_rows(monkeypatch):
@@ -483,6 +509,9 @@ def test_a_searched_step_in_sample_space_makes_no_rows(monkeypatch):
         ("searched", {"cuts": (-1.0,)}, "cuts"),
         ("searched", {"dampings": (float("nan"),)}, "dampings"),
         ("searched", {"space": "phase"}, "space"),
+        ("searched", {"radius": 0.0}, "radius"),
+        ("searched", {"radius": True}, "radius"),
+        ("searched", {"theta": np.ones(3)}, "theta"),
         ("engd", {"rank": 3}, "option of 'engd'"),
         ("newton", {}, "method"),
     ],

@@ -6,6 +6,7 @@ import pytest
 import refntk as rn
 from refntk import natural
 from refntk.errors import InvalidInput
+from refntk.studies.courses import Course
 from refntk.training.natural import Natural
 from refntk.training.optimizers import OPTIMIZERS
 from refntk.training.position import Position
@@ -62,14 +63,26 @@ def test_a_searched_step_is_taken_as_it_is():
     at, weights = position(NETWORK.init(rng=17)), {"interior": 1.0, "initial": 4.0, "boundary": 0.5}
     optimizer = Natural("searched", {"space": "sample"})
     theta, _, taken = optimizer.advance(0, 1, at, weights, {}, rate=1.0, visit=lambda *_: None)
-    found = natural.searched(at.weighted(weights), loss=lambda d: at.moved(at.theta - d).loss(weights), space="sample")
+    options = {"loss": lambda d: at.moved(at.theta - d).loss(weights), "theta": at.theta, "space": "sample"}
+    found = natural.searched(at.weighted(weights), **options)
     np.testing.assert_array_equal(theta, at.theta - found.vector)
     assert taken == 1
     assert at.moved(theta).loss(weights) < at.loss(weights)
     assert at.moved(at.theta + found.vector).loss(weights) > at.loss(weights)  # the other sign climbs
 
 
-@pytest.mark.parametrize("name", ["halvings", "loss", "key"])
+@pytest.mark.parametrize(("radius", "kept"), [(1.0, True), (float("inf"), False)])
+def test_a_first_step_does_not_saturate_a_network(radius, kept):
+    """Start 4 of twelve of the Poisson study: the best step of the finest cuts is a thousand ‖θ‖ long, and wins."""
+    course = Course.of("poisson2d", [20] * 4, [20, 20])
+    at = course.at(course.network.init(rng=np.random.default_rng([17, 4])))
+    optimizer = Natural("searched", {"radius": radius})
+    theta, _, taken = optimizer.advance(0, 1, at, dict.fromkeys(at.points, 1.0), {}, rate=1.0, visit=lambda *_: None)
+    assert taken == 1
+    assert (np.linalg.norm(theta - at.theta) <= np.linalg.norm(at.theta) * (1 + 1e-12)) == kept
+
+
+@pytest.mark.parametrize("name", ["halvings", "loss", "theta", "key"])
 def test_a_searched_step_has_no_line_search_of_its_own(name):
     with pytest.raises(InvalidInput):
         Natural("searched", {name: 3})

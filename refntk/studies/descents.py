@@ -142,7 +142,7 @@ def searched(walk: Walk, steps: int, key: int, *, space: str) -> Iterator[None]:
     """Ours: `natural.searched`, from the singular values of J or, without any array of n p entries, from the eigenvalues of K."""
     while True:
         lin: Any = Counted(walk.lin, walk)
-        found = natural.searched(lin, loss=lambda d: walk.loss(walk.theta - d), space=space)
+        found = natural.searched(lin, loss=lambda d: walk.loss(walk.theta - d), theta=walk.theta, space=space)
         walk.passes += 1  # the rows of J
         if not found.rank:
             return

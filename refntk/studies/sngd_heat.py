@@ -27,15 +27,15 @@ class Config:
 
     small: tuple[str, ...] = ("65", "50-50-50")
     targets: tuple[float, ...] = (1e-6, 2e-8, 1e-6)
-    steps: tuple[int, ...] = (80, 40, 40)
-    methods: tuple[str, ...] = ("adam", "bfgs", "engd", "two", "ours")
+    steps: tuple[int, ...] = (100, 50, 60)
+    methods: tuple[str, ...] = ("adam", "bfgs", "engd", "single", "two", "ours")
     large: str = "520-520-520-520-520"
     runs: int = 5
     few: int = 1  # runs of `large`
     first: int = 300
-    nodes: int = 16
+    nodes: int = 20
     records: int = 24
-    start: int = 18  # variants were tried on starts 17
+    start: int = 19  # variants were tried on starts 17 and 18
 
 
 class SngdHeat(Study[Config]):
@@ -59,7 +59,6 @@ class SngdHeat(Study[Config]):
             steps=(2500, 2500, 1000),
             first=100_000,
             few=5,
-            nodes=20,
             records=100,
         ),
     }

@@ -19,10 +19,10 @@ SEARCH = ("halvings", "exhaustive")  # the options of the line search; all other
 class Natural:
     """`θ ← θ - η d` with a natural gradient d and the best η of 1, ½, ..., 2^-30 and 0: a round is one step.
 
-    "searched" finds η itself. `method` and `options` are those of `natural.direction` and of `natural.line_search`; d is that of
-    the weighted loss, with the Gramian JᵀΛJ. Methods that draw probes draw those of step t in the stream t of `seed`, so that
-    another step is another sketch. Algorithm 1's rank and oversampling are the state, the first from `options` or from an initial
-    sketch.
+    "searched" finds η itself, at most `radius` ‖θ‖ from θ. `method` and `options` are those of `natural.direction` and of
+    `natural.line_search`; d is that of the weighted loss, with the Gramian JᵀΛJ. Methods that draw probes draw those of step t in
+    the stream t of `seed`, so that another step is another sketch. Algorithm 1's rank and oversampling are the state, the first
+    from `options` or from an initial sketch.
     """
 
     method: str
@@ -32,7 +32,7 @@ class Natural:
     def __post_init__(self) -> None:
         """Raises `UnknownNameError` for an option that neither the method nor the line search has."""
         search = () if self.searching else SEARCH
-        known = [name for name in (*natural.accepted(self.method), *search) if name not in ("key", "stream", "loss")]
+        known = [name for name in (*natural.accepted(self.method), *search) if name not in ("key", "stream", "loss", "theta")]
         for name in self.options:
             if name not in known:
                 raise UnknownNameError("options", name, known)
@@ -87,7 +87,7 @@ class Natural:
         if self.adaptive:
             options |= self._sizes(lin, state, options)
         if self.searching:
-            options |= {"loss": lambda d: at.moved(at.theta - d).loss(weights)}
+            options |= {"loss": lambda d: at.moved(at.theta - d).loss(weights), "theta": at.theta}
         found = natural.METHODS[self.method](lin, **options)
         if self.adaptive:
             sizes = (found.rank, options["oversampling"])

@@ -18,7 +18,7 @@ from refntk.studies.courses import Course
 from refntk.studies.figure import Curves, Figure, Series, Slope
 
 HERE = Path(__file__).parent / "costs"
-NODES = [16, 16]  # the points of the heat study: 304 rows
+NODES, STUDIED = [16, 16], [20, 20]  # Gauss points of one direction, 304 rows, and of the heat study, 440
 HIDDEN = {261: [65], 1341: [20] * 4, 5301: [50] * 3, 29_521: [120] * 3, 136_761: [260] * 3, 1_085_761: [520] * 5}
 SKETCH = {"rank": 150, "oversampling": 100}
 WAYS = {  # label, method, options, parameters up to which it is measured
@@ -31,7 +31,7 @@ WAYS = {  # label, method, options, parameters up to which it is measured
     "two": ("SNGD, two passes, 250 columns", "sngd", SKETCH, 150_000),
     "parameter": ("ENGD, through G (p × p)", "engd", {"space": "parameter"}, 2000),
 }
-RUNS = {261: ("rows", 80), 5301: ("rows", 40), 1_085_761: ("sample", 40)}  # space, steps
+RUNS = {261: ("rows", 100), 5301: ("rows", 50), 1_085_761: ("sample", 60)}  # space, steps
 
 
 def linearized(p):
@@ -65,8 +65,8 @@ def run(p, seed):
     """A training by `rn.train`: errors at every tenth of the steps, processor seconds of all, and bytes at the peak."""
     once("searched", 261)()
     space, steps = RUNS[p]
-    course, found = Course.of("heat", HIDDEN[p], NODES), []
-    theta = course.network.init(rng=np.random.default_rng([18, seed]))
+    course, found = Course.of("heat", HIDDEN[p], STUDIED), []
+    theta = course.network.init(rng=np.random.default_rng([19, seed]))
     how = {"weighting": "fixed", "scaling": "quadrature", "engine": "numba", "points": course.points, "record": steps // 10}
     how |= {"steps": steps, "optimizer": "searched", "options": {"space": space}, "quadrature": course.quadrature}
     start = time.process_time()
@@ -108,7 +108,9 @@ def main(arguments=None):
             new = [bench.fresh(direction, way, p) for p in sizes for way in WAYS if p <= WAYS[way][3]]
             there = {(row["way"], row["parameters"]) for row in new}
             document["directions"] = [r for r in document["directions"] if (r["way"], r["parameters"]) not in there] + new
-        document["runs"] += [bench.fresh(run, p, seed) for p in sizes if p in RUNS for seed in range(options.runs)]
+        new = [bench.fresh(run, p, seed) for p in sizes if p in RUNS for seed in range(options.runs)]
+        there = {row["parameters"] for row in new}
+        document["runs"] = [r for r in document["runs"] if r["parameters"] not in there] + new
         document["environment"] = bench.environment()
         file.write_text(json.dumps(document, indent=1) + "\n")
     for kind in ("png", "svg"):
