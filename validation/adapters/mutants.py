@@ -134,6 +134,34 @@ def of_u(self, right, problem):
     return {term.name: lambda D, x: D(x) for term in problem.terms}
 
 
+def constant(value):
+    """The same number, with no derivative by θ."""
+    if hasattr(value, "detach"):
+        return value.detach()
+    from jax.lax import stop_gradient
+
+    return stop_gradient(value)
+
+
+def frozen(self, right, problem):
+    """Where a term is nonlinear, u is held constant while J is taken; R is right."""
+    nonlinear = {term.name for term in problem.terms if len(term.operators) > 1}
+
+    def hold(row):
+        return lambda D, x: row(lambda y, *along: D(y, *along) if along else constant(D(y)), x)
+
+    return {name: hold(row) if name in nonlinear else row for name, row in right(problem).items()}
+
+
+def at_its_own_point(self, right, problem):
+    """A row that joins two points has the derivatives of one; R is right."""
+
+    def own(row):
+        return lambda D, x: row(lambda y, *along: D(y, *along) if y is x else constant(D(y, *along)), x)
+
+    return {name: own(row) for name, row in right(problem).items()}
+
+
 def unchained(self, right, network, theta):
     D, scale = right(network, theta), network.scale
     return lambda x, *along: float(np.prod([scale[i] for i in along])) * D(x, *along)
@@ -399,6 +427,8 @@ MUTANTS = {
     "all W before all b": (23, {"unflatten": weights_first}),
     "columns of J as (out, in)": (23, {"raw_jacobian": column_order}),
     "second derivatives without σ'' z_x²": (25, {"D": flat}),
+    "u held constant in nonlinear terms": (26, {"equations": frozen}),
+    "rows that join two points: one of them": (27, {"equations": at_its_own_point}),
     "biases left out": (
         24,
         {
