@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from conducted import failed, outcome
 
+import refntk as rn
 from refntk import problems
+from refntk.problems.domain import Box
+from refntk.studies.start import spread
 from refntk.studies.wave import RECORDS, SIDE, Trainings
 
 
@@ -64,3 +67,42 @@ def test_full_weights_stand_beside_their_own():
     of = Trainings(outcome("wave"), "damped")
     assert of.deviation(of.those("trace")[0]) < 1e-9
     assert of.deviation(of.those("balanced")[0]) > 1e-3
+
+
+@pytest.mark.parametrize("weighting", ["fixed", "trace", "balanced"])
+def test_spring_begins_fitted_and_goes_on(weighting):
+    """At the smoke scale's sizes; the first record stands after the fit of the last layer, without which the error is 1."""
+    study = rn.studies.get("wave")
+    config = study.configure("smoke", {"optimizers": ("spring",), "natural_steps": 60})
+    cell = next(cell for cell in study.cells(config) if cell["weighting"] == weighting)
+    found = study.measure(config, cell, key=17)
+    assert found["done"] == 1
+    assert found["error"][-1] < 0.7 * found["error"][0]
+    assert np.isfinite(found["field"]).all()
+
+
+def first_layer(slopes, box, *, width=400, **normalization):
+    """Values of the first layer at the corners of a box, and the standard deviations of its slopes there."""
+    network = rn.MLP([2, width, 5, 1], **normalization)
+    theta = spread(network, box, slopes=slopes, gain=2.0, bias=0.5, rng=17)
+    layer = network.layers(theta)[0]
+    corners = np.array([(x, t) for x in (box.lower[0], box.upper[0]) for t in (box.lower[1], box.upper[1])])
+    values = network.normalize(corners, xp=np) @ layer.W + layer.b
+    return network, theta, values, np.std(layer.W / np.asarray(network.scale)[:, None], axis=1)
+
+
+@pytest.mark.parametrize("normalization", [{}, {"shift": (1.5, 4.0), "scale": (0.5, 2.0)}])
+def test_a_first_theta_has_its_kinks_in_the_domain(normalization):
+    """400 slopes know their standard deviation to within 15 %, four of its own standard deviations."""
+    network, theta, values, found = first_layer((0.5, 3.0), Box((1.0, 3.0), (2.0, 5.0)), **normalization)
+    assert np.all((values.min(axis=0) < 0) & (values.max(axis=0) > 0))
+    np.testing.assert_allclose(found, (0.5, 3.0), rtol=0.15)
+    assert np.all(network(theta, np.random.default_rng(3).random((9, 2))) == 0)
+
+
+def test_xavier_has_them_outside():
+    """A planted fault: weights of that size without biases, seen at the corners."""
+    network, theta, _, _ = first_layer((0.5, 3.0), Box((1.0, 3.0), (2.0, 5.0)))
+    layer = network.layers(theta)[0]
+    values = np.array([(1.0, 3.0), (1.0, 5.0), (2.0, 3.0), (2.0, 5.0)]) @ layer.W
+    assert not np.all((values.min(axis=0) < 0) & (values.max(axis=0) > 0))

@@ -1,4 +1,4 @@
-"""How θ moves: gradient descent, Adam, L-BFGS, natural gradients. Adding one is one entry of `OPTIMIZERS`."""
+"""How θ moves: gradient descent, Adam, L-BFGS, natural gradients, SPRING. Adding one is one entry of `OPTIMIZERS`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..arrays import Array, Namespace
 from ..natural import METHODS
 from .natural import Natural
 from .position import Position
+from .spring import Spring
 
 State = dict[str, Array]  # arrays by name and nothing else, so that a checkpoint is arrays and nothing else
 Visit = Callable[[int, Array], None]
@@ -169,4 +170,5 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adam": FirstOrder(adam, ("m", "v")),
     "lbfgs": QuasiNewton(),
     **{method: Natural(method) for method in METHODS},
+    "spring": Spring(),
 }

@@ -16,6 +16,7 @@ from ..estimation import probes
 from ..kernel.residual import SCALINGS
 from .natural import Natural
 from .optimizers import OPTIMIZERS, Optimizer
+from .spring import Spring
 from .weightings import WEIGHTINGS, Weighting
 
 ROUND = 100  # the default of `every` for optimizers whose rounds have many steps
@@ -105,6 +106,8 @@ class Settings:
         found = OPTIMIZERS[self.optimizer]
         if isinstance(found, Natural):
             return replace(found, options=self.options or {}, seed=self.seed)
+        if isinstance(found, Spring):
+            return found.having(self.options or {})
         if self.options:
             raise InvalidInput("options", self.options, f"they are for natural gradients; {self.optimizer!r} has none")
         return found

@@ -59,7 +59,8 @@ def train(
 
     Optimizers: "gd" and "adam" with learning rate `lr · factor^(t / k)` for `decay = (factor, k)`; "lbfgs", SciPy's, in rounds of
     `every` iterations with fixed points and weights; "engd", "sngd" and the other methods of `natural.direction`, each with its
-    `options` and the best step of 1, ½, ..., 2^-30 and 0, for which `lr` is of no account (`scaling="quadrature"`: their Gramian).
+    `options` and the best step of 1, ½, ..., 2^-30 and 0, for which `lr` is of no account (`scaling="quadrature"`: their Gramian);
+    "spring", damped natural gradients with a memory, for points drawn anew, with `damping` and `momentum` as `options` and `lr`.
 
     Weightings, renewed every `every` steps (1; 100 with "lbfgs"): "fixed", `weights` or 1 each; "trace", eq. (5) from the full
     kernel, out of the adjoint pass that the gradient needs anyway; "sketched", Algorithm 3 with `samples` at first and the share
