@@ -78,6 +78,67 @@ def test_every_honest_solver_passes(solve):
     assert examine(direction(solve), [case for case in read(only="wave") if "direction" in case.want]).passed
 
 
+# Several components a point
+
+
+def kernel(make):
+    """A candidate that gives K and its spectrum, made of J (points, components, p)."""
+
+    class Kernel:
+        def ntk(self, case):
+            (size,) = {term.components for term in case.problem.terms}
+            J = linearized(RIGHT, case).J
+            return make(J.reshape(-1, size, J.shape[1]))
+
+        def spectrum(self, case):
+            return np.linalg.eigvalsh(self.ntk(case))[::-1]
+
+    return Functions("kernel", Kernel())
+
+
+def gram(J):
+    J = J.reshape(-1, J.shape[-1])
+    return J @ J.T
+
+
+def contraction(J):
+    return np.einsum("icp,jcp->ij", J, J)
+
+
+def several():
+    """Cases of 1, 2 and 3 components a point."""
+    return [case for name in ("qtensor", "operators") for case in read(only=name) if case.theta.size <= 60][::6]
+
+
+CONTRACTED = "contracted over the components of a point, a row and a column for each"
+KERNELS = {  # what is said of K and of its spectrum; nothing where K is one that nobody is known to take
+    "mean": (lambda J: contraction(J) / J.shape[1], 16, f"{CONTRACTED}: their mean", f"of K {CONTRACTED}: their mean"),
+    "trace": (contraction, 8, f"{CONTRACTED}: their sum", f"of K {CONTRACTED}: their sum"),
+    "sums": (
+        lambda J: gram(J.sum(axis=1)),
+        8,
+        "of the sums of the components of a point",
+        "of K of the sums of the components of a point",
+    ),
+    "the first component": (lambda J: gram(J[:, 0]), None, "", ""),
+    "another factor": (lambda J: 1.3 * contraction(J) / J.shape[1], None, "", ""),
+    "the largest component": (lambda J: np.max(np.einsum("icp,jcp->ijc", J, J), axis=2), None, "", ""),
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_contracted_over_components_is_named_and_no_other_is(name):
+    make, mistake, *words = KERNELS[name]
+    found = diagnose(examine(kernel(make), several()))
+    assert [d.words for d in found] == words
+    assert [d.mistakes for d in found] == [(mistake,) if mistake else ()] * 2
+    assert [d.words for d in found if d.words and not d.chance < -20] == []
+
+
+def test_a_kernel_with_a_row_for_each_component_passes():
+    assert examine(kernel(gram), several()).passed
+
+
 # Chance
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from ... import weights as rules
 from ...weights.rules import Functional
 from ..variants import Linearized
-from .reading import Numbers, Reading, block_diagonal, components, eigenvalues, per_term, rows_of, stack
+from .reading import Numbers, Reading, block_diagonal, components, contracted, eigenvalues, per_term, rows_of, stack
 
 
 def _loss(lin: Linearized) -> Numbers:
@@ -31,15 +31,24 @@ def _of_rule(functional: Functional) -> Callable[[Linearized], Numbers]:
     return lambda lin: stack(functional(lin.K, lin.R, lin.blocks, lin.blocks))
 
 
+def _sums(lin: Linearized) -> dict[str, Numbers]:
+    """Sums of rows of J over the components of a point, of every term."""
+    sizes = dict(zip(lin.blocks, components(lin).tolist(), strict=True))
+    return {name: lin.J[rows].reshape(-1, sizes[name], lin.J.shape[1]).sum(axis=1) for name, rows in lin.blocks.items()}
+
+
 def _components_summed(lin: Linearized) -> Numbers:
     """Squared norms of sums over the components of a point."""
-    found = []
-    for rows, size in zip(lin.blocks.values(), components(lin).tolist(), strict=True):
-        J = lin.J[rows]
-        found.append(float(np.sum(J.reshape(-1, size, J.shape[1]).sum(axis=1) ** 2)))
-    return np.array(found)
+    return np.array([float(np.sum(J**2)) for J in _sums(lin).values()])
 
 
+def _of_sums(lin: Linearized) -> Numbers:
+    """K of the sums of the components of a point."""
+    J = np.concatenate(list(_sums(lin).values()))
+    return J @ J.T
+
+
+CONTRACTED = "contracted over the components of a point, a row and a column for each"
 TRACES = [
     Reading("", 0, traces),
     Reading("the mean over the rows of a term", 10, lambda lin: traces(lin) / rows_of(lin)),
@@ -91,6 +100,9 @@ KERNEL: dict[str, list[Reading]] = {
         Reading("clipped at 0", 28, lambda lin: np.maximum(lin.K, 0)),
         Reading("without the blocks between terms", 29, block_diagonal),
         Reading("its diagonal alone", 29, lambda lin: np.diag(np.diagonal(lin.K))),
+        Reading(f"{CONTRACTED}: their mean", 16, lambda lin: contracted(lin) / components(lin)[0]),
+        Reading(f"{CONTRACTED}: their sum", 8, contracted),
+        Reading("of the sums of the components of a point", 8, _of_sums),
         Reading("weighted by λ", 30, lambda lin: _loss(lin)[:, None] * lin.K),
         Reading("weighted by roots of λ", 30, lambda lin: np.sqrt(np.outer(_loss(lin), _loss(lin))) * lin.K),
     ],
@@ -109,6 +121,9 @@ KERNEL: dict[str, list[Reading]] = {
             29,
             lambda lin: np.concatenate([eigenvalues(lin.K[r, r]) for r in lin.blocks.values()]),
         ),
+        Reading(f"of K {CONTRACTED}: their mean", 16, lambda lin: eigenvalues(contracted(lin)) / components(lin)[0]),
+        Reading(f"of K {CONTRACTED}: their sum", 8, lambda lin: eigenvalues(contracted(lin))),
+        Reading("of K of the sums of the components of a point", 8, lambda lin: eigenvalues(_of_sums(lin))),
         Reading("by a nonsymmetric eigensolver, in its order", 20, lambda lin: np.real(np.linalg.eigvals(lin.K))),
     ],
 }

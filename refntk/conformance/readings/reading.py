@@ -55,6 +55,13 @@ def components(lin: Linearized) -> Numbers:
     return np.array([term.components for term in lin.case.problem.terms])
 
 
+def contracted(lin: Linearized) -> Numbers:
+    """`Σ_c K_(i,c),(j,c)`: one row and one column for each point. `ValueError` where points differ in their components."""
+    (size,) = set(components(lin).tolist())
+    points = lin.K.shape[0] // size
+    return np.trace(lin.K.reshape(points, size, points, size), axis1=1, axis2=3)
+
+
 def block_diagonal(lin: Linearized) -> Numbers:
     """K without the blocks between terms."""
     found = np.zeros_like(lin.K)
