@@ -288,6 +288,17 @@ def test_force_replaces(tmp_path: Path, undrawn: None) -> None:
     assert History.load(tmp_path / "history.npz").config["seed"] == 18
 
 
+@pytest.mark.parametrize("wrong", ["--lr=0", "--weight=nowhere=2", "--optimizer=damped --option=damping=-1"])
+def test_force_with_a_wrong_option_loses_nothing(tmp_path: Path, undrawn: None, wrong: str) -> None:
+    assert main(tiny(tmp_path)) == 0
+    before = (tmp_path / "checkpoint.npz").read_bytes()
+    assert main(tiny(tmp_path, "--seed=18", "--force", *wrong.split())) == 2
+    assert (tmp_path / "checkpoint.npz").read_bytes() == before
+    assert main(tiny(tmp_path, "--seed=18", "--force")) == 0
+    assert (tmp_path / "checkpoint.npz").read_bytes() != before
+    assert not (tmp_path / "replaced.npz").exists()
+
+
 def test_resume_needs_its_checkpoint(tmp_path: Path, undrawn: None, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(tiny(tmp_path)) == 0
     (tmp_path / "checkpoint.npz").unlink()

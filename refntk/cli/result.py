@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -43,15 +44,28 @@ class Folder:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InvalidInput("--out", self.path, f"no folder can be made there: {error.strerror}") from error
+        self.settle()  # after a run that was killed
         if resume and force:
             raise InvalidInput("--force", "with --resume", "a run is gone on with or replaced, not both")
         if force:
-            self.checkpoint.unlink(missing_ok=True)  # the rest is replaced when there is something to replace it with
+            with suppress(FileNotFoundError):  # the rest is replaced when there is something to replace it with
+                self.checkpoint.replace(self._aside)
         elif self.history.exists() and not (resume and self.checkpoint.exists()):
             remedy = "the checkpoint is missing" if resume else "--resume goes on with it"
             raise InvalidInput("--out", self.path, f"a run stands there: {remedy}, --force replaces it, or choose another folder")
         elif self.checkpoint.exists() and not resume:
             raise InvalidInput("--out", self.path, "an unfinished run stands there: --resume goes on with it, --force replaces it")
+
+    @property
+    def _aside(self) -> Path:
+        return self.path / "replaced.npz"
+
+    def settle(self) -> None:
+        """A checkpoint that `force` put aside is gone when the new run has one of its own, and back where it has not."""
+        if self.checkpoint.exists():
+            self._aside.unlink(missing_ok=True)
+        elif self._aside.exists():
+            self._aside.replace(self.checkpoint)
 
     def write(self, history: History, command: Sequence[str]) -> list[str]:
         """The names of the files of numbers, written crash-safely."""

@@ -139,6 +139,8 @@ def run(options: argparse.Namespace) -> int:
         if (recorded := getattr(error, "history", None)) is not None:
             keep(recorded)
         raise
+    finally:
+        folder.settle()
     keep(history)
     return 130 if history.config["interrupted"] else 0
 
