@@ -142,6 +142,9 @@ def test_row_space_combines_rows_and_knows_their_norms(name, tape):
     assert error(space.combine(w), lin.jacobian.T @ w) < THRESHOLD
     assert np.max(np.abs(space.diagonal / rn.ntk_diagonal(lin) - 1), where=rn.ntk_diagonal(lin) > 0, initial=0) < 1e-13
     assert space.traces == pytest.approx(rn.ntk_traces(lin), rel=1e-13)
+    weights = {term: 10.0**k for k, term in enumerate(lin.blocks, start=-1)}
+    assert error(space.gradient(weights), lin.gradient(weights)) < THRESHOLD
+    assert ("stretches" in vars(space)) == lin.compact
 
 
 @each_problem

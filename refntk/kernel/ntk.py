@@ -152,7 +152,8 @@ class RowSpace:
 
     This is why weights from the full kernel cost about nothing in training. The pass begins with the residual, so that what is
     kept are the rows `r_i J_i`: their squared norms are `r_i² K_ii`, from which the weights follow, and the gradient is their sum
-    with one factor a term, `Jᵀ Λ R = Σ_k λ_k Σ_i r_i J_i`. A row without a residual is kept as it is.
+    with one factor a term, `Jᵀ Λ R = Σ_k λ_k Σ_i r_i J_i`. A row without a residual is kept as it is. Rows that do not fit into
+    memory together are not kept: each answer is a pass of its own then.
     """
 
     lin: Linearization
@@ -170,6 +171,8 @@ class RowSpace:
     @cached_property
     def diagonal(self) -> Array:
         """K_ii (n,). If it is what is asked first, norms are taken on the way, while the rows are at hand."""
+        if not self.lin.compact:
+            return ntk_diagonal(self.lin)
         if "stretches" in vars(self):
             norms = list(self.lin.engine.map(lambda part: _point_gram(self.lin, part[1]), self.stretches))
         else:
@@ -184,6 +187,8 @@ class RowSpace:
 
     def combine(self, weights: Array) -> Array:
         """Jᵀ w for weights (n,): (p,), equal to `lin.jacobian.T @ w` up to rounding."""
+        if not self.lin.compact:
+            return self.lin.vjp(weights[:, None])[:, 0]
         engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
         w = weights / self.seeds
         return engine.combine([factors for _, factors in self.stretches], [w[rows] for rows, _ in self.stretches], xp=xp)[0, :]
@@ -193,6 +198,8 @@ class RowSpace:
 
         Rows with one component and a residual need no further pass over memory: their sums are taken as they stand.
         """
+        if not self.lin.compact:
+            return self.lin.gradient(weights)
         engine, xp = self.lin.engine, arrays.namespace(self.lin.residual)
         ratio = self.lin.residual / self.seeds  # 1 but for rows that were kept as they are
         spread = {rows.start: weights[name] for name, rows in self.lin.blocks.items()}
