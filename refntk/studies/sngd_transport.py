@@ -48,8 +48,9 @@ class SngdTransport(Study[Config]):
 
     A loss that falls tells nothing here: u that fades away from the first instant has a small one, and points that are too few
     leave a network free between them. So the share of starts that reach an error counts, as in the paper's Table 6. Ours needs two
-    things besides the direction, one alone of which fails: waves as activations (Wong et al. 2022, whom the paper cites), in
-    networks of the same size; and continuation in the speed, each stage begun with the last one's network, its time stretched.
+    things besides the direction, either of which alone fails, from some starts or all: waves as activations (Wong et al. 2022, whom
+    the paper cites), in networks of the same size; and continuation in the speed, each stage begun with the last one's network, its
+    time stretched.
     """
 
     name: ClassVar[str] = "sngd_transport"
