@@ -65,6 +65,45 @@ def test_solvers_that_lose_something_are_named(name):
     assert said.chance < -6
 
 
+def some_ill_conditioned():
+    """The largest eigenvalue of K is 3 to 15, and 8e8 in operators-063."""
+    problems = ("eikonal", "heat", "kdv", "nonlinear", "operators", "poisson1d")
+    names = {f"{problem}-063" if problem == "operators" else f"{problem}-005" for problem in problems}
+    return [case for problem in problems for case in read(only=problem) if case.name in names]
+
+
+def on_parameters(J, R):
+    return np.linalg.solve(J.T @ J + 1e-5 * np.eye(J.shape[1]), J.T @ R)
+
+
+def noisy(J, R):
+    right = np.linalg.lstsq(J, R, rcond=None)[0]
+    return right * (1 + 1e-6 * np.random.default_rng(right.size).standard_normal(right.size))
+
+
+@pytest.mark.parametrize(("solve", "named"), [(on_parameters, True), (noisy, False)])
+def test_a_shift_is_named_where_it_drowns_in_the_noise_of_its_solver_too(solve, named):
+    """Noise of the same size without a shift is called none."""
+    (said,) = diagnose(examine(direction(solve), some_ill_conditioned()))
+    assert (said.words == "a shift of 1e-5 is never removed (absolute)") == named
+    assert ("shift" in said.words) == named
+    assert not named or (said.error > 1e-7 and said.chance < -20)
+
+
+def test_means_over_points_are_told_from_means_over_rows():
+    """With several components a point, under both of which a gradient of mean squares goes."""
+
+    class Gradient:
+        def gradient(self, case):
+            lin = linearized(RIGHT, case)
+            sizes = [len(case.points[term.name]) for term in case.problem.terms]
+            rows = [part.stop - part.start for part in lin.blocks.values()]
+            return 2 * lin.J.T @ (np.repeat(case.loss_weights / sizes, rows) * lin.R)
+
+    (said,) = diagnose(examine(Functions("gradient", Gradient()), [case for case in several() if case.scaling == "sum"]))
+    assert said.words == "twice the means over the points of each term"
+
+
 @pytest.mark.parametrize(
     "solve",
     [

@@ -114,7 +114,7 @@ def _agreement(hypothesis: Hypothesis, telling: Sequence[Finding], passed: Seque
                 return None
             continue
         error = _error(finding.value, predicted, finding)
-        if not error < AGREES:
+        if not error < AGREES and not error < hypothesis.blur(finding.case):
             return None
         if finding in telling:
             worst = max(worst, error)

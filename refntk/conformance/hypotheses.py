@@ -40,6 +40,11 @@ class Hypothesis:
         found = None if lin is None else taken(self.reading, lin)
         return None if lin is None or found is None else found * self.factor.of(lin)
 
+    def blur(self, case: Case, /) -> float:
+        """What rounding may do to the numbers, of their scale."""
+        lin = linearized(self.variant, case) or linearized(RIGHT, case)
+        return 0.0 if lin is None else self.reading.blur(lin)
+
 
 def hypotheses(quantity: str, known: Sequence[Variant], /) -> Iterator[Hypothesis]:
     """All of a quantity, the simple ones first; variants that explained an earlier check are `known` and simpler.

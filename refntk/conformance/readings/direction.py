@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from ...vectors.case import UNIT
 from ..variants import Linearized
 from .reading import Numbers, Reading, block_diagonal
 
@@ -28,6 +29,16 @@ def _cut(share: float, times: Callable[[Numbers], int] = lambda J: 1) -> Callabl
 
 def _shifted(shift: float, by: Filter) -> Callable[[Linearized], Numbers]:
     return lambda lin: _filtered(lin, lambda x: 1 / (x + shift * by(x)))
+
+
+def _blurred(shift: float, by: Filter) -> Callable[[Linearized], float]:
+    """The condition of `JᵀJ + shift I`: its solver's noise in the directions that J does not see is divided by the shift."""
+
+    def blur(lin: Linearized) -> float:
+        eigenvalues = np.linalg.svd(lin.J, compute_uv=False) ** 2
+        return UNIT * float(eigenvalues[0]) / (shift * float(np.max(by(eigenvalues))))
+
+    return blur
 
 
 def _conjugate_gradients(A: Numbers, b: Numbers, iterations: int) -> Numbers:
@@ -61,7 +72,7 @@ def _solvers() -> Iterator[Reading]:
         yield Reading(f"eigenvalues below 1e-{k} of the largest are cut off", 22, _cut(10.0**-k), 2)
         for name, by in (("", np.ones_like), (" of the largest", np.max), (" of the trace", np.sum)):
             words = f"a shift of 1e-{k}{name} is never removed" + ("" if name else " (absolute)")
-            yield Reading(words, 22, _shifted(10.0**-k, by), 2)
+            yield Reading(words, 22, _shifted(10.0**-k, by), 2, _blurred(10.0**-k, by))
     for k in ITERATIONS:
         yield Reading(f"conjugate gradients on the parameters stop after {k} steps", 22, _stopped(k, False), 2)
         yield Reading(f"conjugate gradients on the samples stop after {k} steps", 22, _stopped(k, True), 2)

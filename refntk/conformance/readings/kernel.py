@@ -22,6 +22,11 @@ def _row_counts(lin: Linearized) -> Numbers:
     return np.repeat(rows_of(lin), rows_of(lin).astype(int))
 
 
+def _point_counts(lin: Linearized) -> Numbers:
+    """The number of points of every row's term."""
+    return _row_counts(lin) / np.repeat(components(lin), rows_of(lin).astype(int))
+
+
 def traces(lin: Linearized) -> Numbers:
     """Tr K_kk of every term."""
     return per_term(lin, lambda rows: float(np.sum(lin.J[rows] ** 2)))
@@ -90,6 +95,10 @@ KERNEL: dict[str, list[Reading]] = {
         Reading("means over the rows of each term", 10, lambda lin: lin.J.T @ (_loss(lin) * lin.R / _row_counts(lin))),
         Reading(
             "twice the means over the rows of each term", 15, lambda lin: 2 * lin.J.T @ (_loss(lin) * lin.R / _row_counts(lin))
+        ),
+        Reading("means over the points of each term", 10, lambda lin: lin.J.T @ (_loss(lin) * lin.R / _point_counts(lin))),
+        Reading(
+            "twice the means over the points of each term", 15, lambda lin: 2 * lin.J.T @ (_loss(lin) * lin.R / _point_counts(lin))
         ),
         Reading("with λ²", 0, lambda lin: lin.J.T @ (_loss(lin) ** 2 * lin.R)),
         Reading("with roots of λ", 2, lambda lin: lin.J.T @ (_loss(lin) ** 0.5 * lin.R)),

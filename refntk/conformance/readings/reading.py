@@ -16,12 +16,15 @@ Numbers = np.ndarray
 
 @dataclass(frozen=True)
 class Reading:
-    """What was done instead, in words; which mistake (0: none in the list); what it gives; how many things are wrong at once."""
+    """What was done instead, in words; which mistake (0: none in the list); what it gives; how many things are wrong at once;
+    and what rounding may do to it, of its scale, where that is more than to other readings.
+    """
 
     words: str
     mistake: int
     make: Callable[[Linearized], Numbers]
     cost: int = 1
+    blur: Callable[[Linearized], float] = lambda lin: 0.0
 
 
 @lru_cache(maxsize=20_000)
