@@ -8,11 +8,19 @@ from drawn import as_case
 import refntk as rn
 
 BUDGET, FEW = 150, 8  # evaluations; neurons
+SMALL = 200  # parameters: what is larger after that is given ten times as many, and loses its neurons in ever smaller groups
 
 
 def reduced(case, fails, budget=BUDGET):
     """A case for which `fails(case)` is still true, smaller in points, layers, widths and digits."""
-    for moves in (fewer_points, fewer_layers, narrower, plainer, rounder):
+    case = _reduced(case, fails, budget, (fewer_points, fewer_layers, narrower, plainer, rounder))
+    if case.theta.size > SMALL:
+        case = _reduced(case, fails, 10 * budget, (fewer_layers, thinner, plainer, fewer_layers, thinner, rounder))
+    return case
+
+
+def _reduced(case, fails, budget, kinds):
+    for moves in kinds:
         while budget > 0:
             for simpler in moves(case):
                 budget -= 1
@@ -49,14 +57,32 @@ def narrower(case):
     """Half of a hidden layer's neurons, the first or the last ones; of few, all but one."""
     if case.network is None:
         return
-    layers, sizes = case.network.unflatten(case.theta), list(case.network.sizes)
-    for i, width in enumerate(sizes[1:-1], start=1):
+    for i, width in enumerate(case.network.sizes[1:-1], start=1):
         halves = [range(width // 2), range(width // 2, width)] if width > 1 else []
         singles = [[k for k in range(width) if k != j] for j in range(width)] if 2 < width <= FEW else []
-        for kept in map(list, (*halves, *singles)):
-            (W, b), (V, c) = layers[i - 1], layers[i]
-            less = [*layers[: i - 1], (W[:, kept], b[kept]), (V[kept], c), *layers[i + 1 :]]
-            yield _cut(case, [*sizes[:i], len(kept), *sizes[i + 1 :]], less)
+        yield from (_without(case, i, [k for k in range(width) if k not in kept]) for kept in (*halves, *singles))
+
+
+def thinner(case):
+    """A hidden layer without some of its neurons: a half of them, a quarter, ... one."""
+    if case.network is None:
+        return
+    sizes = case.network.sizes
+    for i in sorted(range(1, len(sizes) - 1), key=lambda i: -sizes[i]):
+        size = sizes[i] // 2
+        while size:
+            for start in range(0, sizes[i], size):
+                yield _without(case, i, range(start, min(start + size, sizes[i])))
+            size //= 2
+
+
+def _without(case, i, gone):
+    """The case without these neurons of layer i."""
+    layers, sizes = case.network.unflatten(case.theta), list(case.network.sizes)
+    kept = [k for k in range(sizes[i]) if k not in gone]
+    (W, b), (V, c) = layers[i - 1], layers[i]
+    less = [*layers[: i - 1], (W[:, kept], b[kept]), (V[kept], c), *layers[i + 1 :]]
+    return _cut(case, [*sizes[:i], len(kept), *sizes[i + 1 :]], less)
 
 
 def plainer(case):

@@ -1,15 +1,15 @@
 """Differential testing of refntk's engines, JAX and PyTorch: `python run.py --cases 1000 --seed 17 [--out FOLDER]`.
 
 Every case is a line of cases.jsonl, on the disk before the next begins: the same command goes on where it was stopped, by Ctrl-C,
-kill -9 or a full disk. Then one disagreement of every kind is made small and judged by ball arithmetic (findings.json), and the
-distributions of the errors are drawn. `--cases 0` looks at what is there.
+kill -9 or a full disk. Then ball arithmetic says of every case in which two differ who is wrong (verdicts.jsonl), one of each kind
+is made small (findings.json), and the distributions of the errors are drawn. `--cases 0` looks at what is there.
 """
 
 import argparse
 import json
 import os
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,20 +18,18 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # single operations: compiling them is all that costs
 
 import numpy as np
-from contenders import CONTENDERS, QUANTITIES
-from differences import PAIRS, TOLERANCE, compared, disagreements, entrywise, error, odd, scales
-from drawn import Recipe, recipe
-from reduction import reduced
+from contenders import QUANTITIES
+from differences import PAIRS, TOLERANCE, compared
+from drawn import recipe
+from judgement import finding, found_in, verdict
 from tqdm import tqdm
 
-import refntk as rn
-from refntk import balls, files, plots
+from refntk import files, plots
 from refntk.bench.machine import environment
 from refntk.studies.figure import Curves, Figure, Series
 
 SCHEMA = "refntk differential 1"
 LIBRARIES = ("refntk", "numpy", "numba", "jax", "torch", "hypothesis", "python-flint")
-SMALL = 200  # parameters: more is not certified in balls
 
 
 def main():
@@ -43,15 +41,16 @@ def main():
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        drawn = check(options)
+        check(options)
         records, computed = run(options)
-        if computed:
-            about(options, drawn)
-        findings = judged(options, records)
+        about(options, "cases", computed)
+        verdicts, computed = judged(options, records)
+        about(options, "verdicts", computed)
+        findings = reduced(options, records, verdicts)
     except KeyboardInterrupt:
         print("stopped; the cases that were done are kept, the same command goes on", file=sys.stderr)
         return 130
-    print(told(records, findings))
+    print(told(records, verdicts, findings))
     if records:
         draw(options, records)
     return 0
@@ -64,33 +63,44 @@ def check(options):
     if path.exists() and (there := files.read_json(path, SCHEMA)) != drawn:
         sys.exit(f"{options.out} was drawn by {there}, this is {drawn}: choose another folder")
     files.write_json(path, drawn)
-    return drawn
 
 
-def about(options, drawn):
-    """The command and the machine that computed last."""
-    command = f"python validation/differential/run.py --cases {options.cases} --seed {options.seed}"
-    versions = {name: version(name) for name in LIBRARIES}
-    document = {"schema": SCHEMA, "drawn": drawn, "command": command, "versions": versions, "environment": environment()}
-    files.write_json(options.out / "environment.json", document)
+def about(options, part, computed):
+    """The command and the machine that computed a part last."""
+    path = options.out / "environment.json"
+    if computed:
+        command = f"python validation/differential/run.py --cases {options.cases} --seed {options.seed}"
+        versions = {name: version(name) for name in LIBRARIES}
+        found = files.read_json(path, SCHEMA) if path.exists() else {"schema": SCHEMA}
+        files.write_json(path, found | {part: {"command": command, "versions": versions, "environment": environment()}})
 
 
 def run(options):
     """The records of all cases, those computed now written one by one, and how many these are."""
     path = options.out / "cases.jsonl"
-    text = path.read_bytes() if path.exists() else b""
-    whole = text[: text.rfind(b"\n") + 1]  # a line that was being written when the power failed is no line
-    records = [json.loads(line) for line in whole.splitlines()]
+    there = whole_lines(path) if path.exists() else []
+    return lines(path, range(max(options.cases, len(there))), lambda i: record(options.seed, i), "case")
+
+
+def lines(path, cases, computed, unit):
+    """What a file holds of these cases, a line each, and how many were missing: computed now, each on the disk before the next."""
+    whole = whole_lines(path) if path.exists() else []
+    there = {one["case"]: one for one in map(json.loads, whole)}
+    missing = [case for case in cases if case not in there]
     with open(path, "r+b" if path.exists() else "xb") as file:
-        file.truncate(len(whole))
-        file.seek(len(whole))
-        missing = range(len(records), options.cases)
-        for i in tqdm(missing, initial=len(records), total=max(options.cases, len(records)), unit="case", disable=not missing):
-            records.append(record(options.seed, i))
-            file.write(json.dumps(records[-1], allow_nan=False).encode() + b"\n")
+        file.truncate(sum(map(len, whole)))
+        file.seek(0, os.SEEK_END)
+        for case in tqdm(missing, initial=len(cases) - len(missing), total=len(cases), unit=unit, disable=not missing):
+            there[case] = computed(case)
+            file.write(json.dumps(there[case], allow_nan=False).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-    return records, len(missing)
+    return [there[case] for case in cases], len(missing)
+
+
+def whole_lines(path):
+    """All but one that was being written when the power failed."""
+    return [line for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
 
 
 def record(seed, i):
@@ -101,94 +111,37 @@ def record(seed, i):
     return {"case": i, "recipe": drawn.plain(), "errors": shown, "undetermined": undetermined}
 
 
-def found_in(record):
-    """The disagreements of a record."""
-    errors = {pair: {q: np.inf if e is None else e for q, e in of.items()} for pair, of in record["errors"].items()}
-    return disagreements(errors, record["undetermined"])
-
-
 def judged(options, records):
-    """One disagreement of every kind (who is odd, which activation, in which quantity first), made small and judged by balls."""
+    """The verdict of ball arithmetic on every case in which two differ, as it was drawn, and how many were missing."""
+    differing = {one["case"]: one for one in records if found_in(one)}
+    return lines(options.out / "verdicts.jsonl", list(differing), lambda case: verdict(differing[case]), "verdict")
+
+
+def reduced(options, records, verdicts):
+    """One disagreement of every kind (who is wrong, under which activation, in which quantity first), made small."""
     kinds = defaultdict(list)
-    for one in records:
-        if found := found_in(one):
-            found = [(pair, quantity) for pair, quantity in found if quantity == found[0][1]]
-            pair, first = min(found, key=lambda of: "jax" in of[0])  # the others are faster
-            kinds["+".join(odd(found)), one["recipe"]["activation"], first].append((one, pair))
+    for one in verdicts:
+        first, names = blamed(one)
+        if names:
+            pairs = [pair for pair, quantity in found_in(records[one["case"]]) if quantity == first]
+            pair = min(pairs, key=lambda pair: "jax" in pair)  # the others are faster
+            activation = records[one["case"]]["recipe"]["activation"]
+            kinds[f"{'+'.join(names)} {activation} {first}"].append((records[one["case"]], pair))
     path = options.out / "findings.json"
     there = files.read_json(path, SCHEMA)["findings"] if path.exists() else {}
-    there = {name: one for name, one in there.items() if tuple(name.split()) in kinds}
-    for kind, members in tqdm(sorted(kinds.items()), unit="kind", disable=not kinds):
-        name = " ".join(kind)
+    there = {name: one for name, one in there.items() if name in kinds}
+    for name, members in tqdm(sorted(kinds.items()), unit="kind", disable=not kinds):
         if name not in there:
             smallest, pair = min(members, key=lambda member: sum(member[0]["recipe"]["hidden"]))
-            there[name] = finding(smallest, pair, kind[2])
+            there[name] = finding(smallest, pair, name.rpartition(" ")[2])
         there[name]["cases"] = len(members)
         files.write_json(path, {"schema": SCHEMA, "findings": there})
     return there
 
 
-def finding(record, pair, quantity):
-    """A case made small, with what each contender says of it and what is true."""
-    pair_of = {name: CONTENDERS[name] for name in pair.split("-")}
-
-    def fails(case):
-        errors, undetermined = compared(case, pair_of)
-        return quantity not in undetermined and not errors[pair][quantity] <= TOLERANCE
-
-    case = reduced(Recipe(**record["recipe"]).case(), fails)
-    network = case.network
-    found = {
-        "from case": record["case"],
-        "quantity": quantity,
-        "problem": case.problem.name,
-        "parameters": record["recipe"]["parameters"],
-        "network": network and {"sizes": network.sizes, "activation": network.activation.name, "scale": network.scale},
-        "theta": case.theta[:SMALL].tolist(),
-        "points": {name: x.tolist() for name, x in case.points.items()},
-    }
-    if case.theta.size > SMALL:
-        return found
-    with np.errstate(all="ignore"):
-        got = {name: contender(case)[quantity] for name, contender in CONTENDERS.items()}
-        scale = scales(case)[0][quantity]
-    try:
-        want = certified(case, quantity, scale)
-    except balls.Undecided:
-        return found | {"exact": None}
-    errors = {name: error(value, want, scale) for name, value in got.items()}
-    at = np.unravel_index(np.argmax(entrywise(got[max(errors, key=errors.get)], want, scale)), want.shape)
-    return found | {
-        "wrong": [name for name, value in errors.items() if not value <= TOLERANCE],
-        "entry": [int(i) for i in at],
-        "exact": want[at],
-        "got": {name: value[at] if np.isfinite(value[at]) else None for name, value in got.items()},
-        "errors": {name: value if np.isfinite(value) else None for name, value in errors.items()},
-    }
-
-
-def certified(case, quantity, scale):
-    """The floats nearest to what is true: refntk's reference lines in ball arithmetic."""
-
-    def evaluated():
-        theta, points = balls.exact(case.theta), balls.exact(case.points)
-        lin = rn.linearize(case.problem, case.network, theta, points)
-        quantities = {
-            "residual": lambda: lin.residual,
-            "jacobian": lambda: lin.jacobian.dense(),
-            "ntk": lambda: rn.ntk(lin),
-            "traces": lambda: balls.exact(list(rn.ntk_traces(lin).values())),
-            "gradient": lambda: lin.jacobian.T @ lin.residual,
-            "weights": lambda: balls.exact(list(rn.weights.trace_ratio(rn.ntk_traces(lin)).values())),
-        }
-        return {quantity: quantities[quantity]()}
-
-    return balls.certify(evaluated, scale={quantity: scale})[quantity].mid
-
-
-def told(records, findings):
-    """Medians and largest errors of every pair, and the kinds of disagreements."""
-    lines = [f"{len(records)} cases; median and largest |a - b| / (u scale), of those that are determined", ""]
+def told(records, verdicts, findings):
+    """Medians and largest errors of every pair, who is wrong in how many cases, and the kinds of disagreements."""
+    lines = [f"{len(records)} cases; median and largest |a - b| / (u scale)", ""]
     if not records:
         return lines[0]
     lines.append(" | ".join(["pair".ljust(16), *(q.ljust(18) for q in QUANTITIES)]))
@@ -198,13 +151,22 @@ def told(records, findings):
     beyond = sum(bool(found_in(one)) for one in records)
     undetermined = sum(bool(one["undetermined"]) for one in records)
     lines += ["", f"beyond {TOLERANCE:g}: {beyond} cases; something undetermined in {undetermined}"]
-    lines += [f"  {name}: {found['cases']} cases; wrong: {found.get('wrong')}" for name, found in findings.items()]
+    wrong = Counter(", ".join(blamed(one)[1]) or "nobody" for one in verdicts)
+    lines += [f"  {names}: {count} cases" for names, count in wrong.most_common()]
+    lines += ["", "made small:"]
+    lines += [f"  {name}: {found['cases']} cases; {(found['network'] or {}).get('sizes')}" for name, found in findings.items()]
     return "\n".join(lines)
 
 
+def blamed(verdict):
+    """The first quantity in which two differ, and who is wrong there; nobody where balls decide nothing."""
+    first, judgement = next(iter(verdict["judged"].items()))
+    return first, judgement.get("wrong", [])
+
+
 def column(records, pair, quantity):
-    """The errors of a pair in a quantity, of all cases that determine it."""
-    errors = [one["errors"][pair][quantity] for one in records if quantity not in one["undetermined"]]
+    """The errors of a pair in a quantity."""
+    errors = [one["errors"][pair][quantity] for one in records]
     return np.array([np.inf if e is None else e for e in errors])
 
 
