@@ -1,15 +1,15 @@
-"""What a rule does to a training: the wave equation under every rule of `refntk.weights.RULES`, all else equal.
+"""What a rule does to a training: two equations under every rule of `refntk.weights.RULES`, all else equal.
 
 The rules alone, without their authors' averaging in time: weights from K and r of unscaled rows every 50 steps, for a loss of mean
 squares, full batch, Adam. Whether a library computes the rule that bears its name is what `run.py` finds out.
 
-    python validation/audit/effect.py [--steps 4000] [--seeds 2] [--out FILE]
+    python validation/audit/effect.py [--seeds 5] [--out FILE]
 """
 
 import argparse
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,10 +23,25 @@ from refntk.files import replacing
 from refntk.training.weightings import WEIGHTINGS
 from refntk.weights import RULES, Rule
 
-SIZES = [2, 40, 40, 1]
-COUNTS = {"interior": 200, "initial": 50, "velocity": 50, "boundary": 50}
-EVERY, LR = 50, 2e-3
+EVERY = 50
 HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One equation, and how it is trained: the same for every rule."""
+
+    parameters: dict
+    sizes: list
+    counts: dict
+    steps: int
+    lr: float
+
+
+SETTINGS = {
+    "poisson1d": Setting({}, [1, 50, 1], {"interior": 100, "boundary": 2}, 5_000, 1e-3),
+    "heat": Setting({}, [2, 20, 20, 1], {"interior": 100, "initial": 30, "boundary": 30}, 1_500, 2e-3),
+}
 
 
 @dataclass(frozen=True)
@@ -52,29 +67,37 @@ class ByRule:
 def main(arguments=None):
     """Trains under every rule and writes the errors."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--steps", type=int, default=4000, metavar="N", help="(default: 4000)")
-    options.add_argument("--seeds", type=int, default=2, metavar="N", help="(default: 2)")
+    options.add_argument("--seeds", type=int, default=5, metavar="N", help="(default: 5)")
     options.add_argument("--out", type=Path, default=HERE / "results" / "effect.json", metavar="FILE", help="(default: results)")
     options = options.parse_args(arguments)
-    start, rules = time.perf_counter(), {"no weights": None, **RULES}
-    runs = {name: [error(rule, options.steps, seed) for seed in range(options.seeds)] for name, rule in tqdm(rules.items())}
-    found = {"schema": "refntk audit effect 1", **environment(), "steps": options.steps, "sizes": SIZES, "counts": COUNTS}
-    found |= {"every": EVERY, "lr": LR, "seconds": round(time.perf_counter() - start, 1), "errors": runs}
+    rules, found = {"no weights": None, **RULES}, {}
+    with tqdm(total=len(SETTINGS) * len(rules) * options.seeds, unit="training") as progress:
+        for name, setting in SETTINGS.items():
+            start, errors = time.process_time(), {}
+            for rule in rules:
+                errors[rule] = []
+                for seed in range(options.seeds):
+                    errors[rule].append(error(name, setting, rules[rule], seed))
+                    progress.update()
+            seconds = round(time.process_time() - start, 1)
+            found[name] = asdict(setting) | {"processor seconds": seconds, "errors": errors}
+    command = f"python validation/audit/effect.py --seeds {options.seeds}"
+    document = {"schema": "refntk audit effect 2", **environment(), "command": command, "every": EVERY, "problems": found}
     with replacing(options.out) as file:
-        file.write((json.dumps(found, indent=1, ensure_ascii=False) + "\n").encode())
+        file.write((json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def error(rule, steps, seed):
+def error(name, setting, rule, seed):
     """The relative L2 error at the end."""
-    problem = rn.problems.get("wave")
-    network = rn.MLP(SIZES, **problem.normalization)
+    problem = rn.problems.get(name, **setting.parameters)
+    network = rn.MLP(setting.sizes, **problem.normalization)
     weighting = "fixed"
     if rule is not None:
         weighting = "audited"
         WEIGHTINGS[weighting] = type("Audited", (ByRule,), {"rule": rule})
     history = rn.train(
-        problem, network, network.init(rng=seed), steps=steps, lr=LR, weighting=weighting, every=EVERY, scaling="mean",
-        points=problem.sample(rng=seed, counts=COUNTS), record=steps, rng=seed, engine="numba",
+        problem, network, network.init(rng=seed), steps=setting.steps, lr=setting.lr, weighting=weighting, every=EVERY,
+        scaling="mean", points=problem.sample(rng=seed, counts=setting.counts), record=setting.steps, rng=seed, engine="numba",
     )  # fmt: skip
     return float(history.errors[-1])
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from libraries import FROM_SOURCE, LIBRARIES
+from libraries import FROM_SOURCE, LIBRARIES, NOT_USED
 from matplotlib.figure import Figure
 
 from refntk.plots import PALETTE, WIDTH, save
@@ -72,6 +72,7 @@ def said(found):
     for label, version, c in candidates(found):
         yield f"{label} {version}", c["offers"], right(c["checks"]), "; ".join(told(c["checks"]))
     yield from ((f"{d['library']}", "", "not run", f"`{d['unavailable']}`") for d in found.values() if "unavailable" in d)
+    yield from ((name, "", "not used", reason) for name, reason in NOT_USED.items())
 
 
 def right(checks):
@@ -182,17 +183,22 @@ def costs(found):
 
 
 def effects(document):
-    """Relative L2 errors, a point for each seed."""
-    errors = dict(sorted(document["errors"].items(), key=lambda item: np.median(item[1])))
-    figure = Figure(figsize=(WIDTH, 3.6), layout="constrained")
-    axes = figure.subplots()
-    for y, values in enumerate(errors.values()):
-        axes.plot(values, [y] * len(values), "o", color=PALETTE[0])
-    axes.set_xlim(left=0.0)
-    axes.set_yticks(range(len(errors)), errors)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"relative L2 error after {document['steps']} steps")
-    axes.grid(alpha=0.25)
+    """Relative L2 errors, a point for each seed and a mark at the median; a panel for each equation, the best rule on top."""
+    figure = Figure(figsize=(1.6 * WIDTH, 3.9), layout="constrained")
+    panels = figure.subplots(1, len(document["problems"]))
+    for axes, (name, of) in zip(panels, document["problems"].items(), strict=True):
+        errors = dict(sorted(of["errors"].items(), key=lambda item: np.median(item[1])))
+        for y, (rule, values) in enumerate(errors.items()):
+            colour = PALETTE[0] if rule in (TRACES, "no weights") else PALETTE[1]
+            axes.plot([min(values), max(values)], [y, y], color=colour, linewidth=0.8, alpha=0.6)
+            axes.plot(values, [y] * len(values), "o", color=colour, markersize=4)
+            axes.plot(np.median(values), y, "|", color="black", markersize=13)
+        axes.set_xscale("log")
+        axes.set_yticks(range(len(errors)), [f"eq. (5): {rule}" if rule == TRACES else rule for rule in errors], fontsize="small")
+        axes.invert_yaxis()
+        axes.set_title(f"{name}, {of['steps']:,} steps", fontsize="medium")
+        axes.set_xlabel("relative L2 error")
+        axes.grid(alpha=0.25)
     return figure
 
 

@@ -90,6 +90,12 @@ LIBRARIES = {
         (Candidate("Weights", "weights", "weights/wang_2022"), Candidate("Averaged", "weights", "weights/wang_2022")),
         python="3.10",
     ),
+    "jinns": Library(
+        "jinns",
+        ("jinns==1.10.2", "jax==0.10.2", "jaxlib==0.10.2", "equinox==0.13.8", "optax==0.2.8", NUMPY),
+        "with_jinns",
+        (Candidate("Step", "residuals, J, gradient, natural gradient", "jacobian"),),
+    ),
     "physicsnemo": Library("PhysicsNeMo-Sym", ("nvidia-physicsnemo-sym==2.4.0",), "", ()),
     "refntk": Library("refntk", (), "with_refntk", (Candidate("Reference", K, "ntk"), Candidate("Numba", K, "ntk"))),
 }
@@ -101,4 +107,10 @@ FROM_SOURCE = {  # not run: the rule of `refntk.weights.RULES` as read in public
     "PINNacle": "hao_2023",
     "NeuralPDE.jl, pull request 673": "neuralpde_2023",
     "PhysicsNeMo-Sym": "physicsnemo_2026",
+}
+
+NOT_USED = {  # installed or unpacked, and why there is nothing to ask
+    "nangs 0.1.2": "neither weights nor a kernel; pip installs it without PyTorch, which it imports",
+    "TensorDiffEq 0.2.0": "weights are given or trained, none is computed",
+    "IDRLnet 2.0.0": "weights are given, none is computed",
 }
